@@ -1,0 +1,1 @@
+//! Entries, tree, records, group commit, key ring and access log.

@@ -1,0 +1,15 @@
+//! The one seam to disk: `get`, `scan`, `commit`, `apply`, `tail`.
+//!
+//! A store holds sealed bytes under ordered keys and knows nothing of what they mean. The batch is the
+//! commit: it takes the next number of its shard under a unique key, which is the compare-and-set that
+//! several nodes race on. Everything derived from batches is brought in afterwards with [`Storage::apply`],
+//! in runs that may be repeated.
+
+mod contract;
+mod key;
+
+pub use contract::{
+    Batch, BatchId, BatchNumber, BoxFuture, Cause, Commit, LIMITS, Limits, Op, Page, Place, Put, Run, Storage,
+    StorageError, StoredBatch,
+};
+pub use key::{Key, Kind, Shard};
