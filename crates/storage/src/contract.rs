@@ -1,6 +1,6 @@
 //! The storage contract: the trait and the plain values that cross it.
 
-use crate::key::{Key, Shard};
+use crate::key::{Key, Kind, Shard};
 use bytes::Bytes;
 use std::future::Future;
 use std::pin::Pin;
