@@ -144,6 +144,8 @@ pub enum StorageError {
     Damaged(String),
     /// The handle was shut after a failed flush.
     Broken(String),
+    /// The call breaks a limit of [`Limits`]; nothing was read.
+    Invalid(&'static str),
 }
 
 impl std::fmt::Display for StorageError {
@@ -152,6 +154,7 @@ impl std::fmt::Display for StorageError {
             StorageError::Unreachable(why) => write!(f, "the store cannot be reached: {why}"),
             StorageError::Damaged(what) => write!(f, "stored bytes are damaged: {what}"),
             StorageError::Broken(why) => write!(f, "the store is shut after a failed write: {why}"),
+            StorageError::Invalid(what) => write!(f, "the store was asked for what it may not give: {what}"),
         }
     }
 }
@@ -170,7 +173,9 @@ pub enum Op {
 /// Idempotent changes applied in order; may be repeated after a crash from the start.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Sets and removals; [`crate::Kind::Batch`] keys are never among them, `Key`, `Blob` and `Ring` keys only as deletes.
+    /// Sets and removals; [`crate::Kind::Batch`] keys are never among them, `Side`, `Key`, `Blob` and `Ring` keys only as
+    /// deletes. What says how far records are folded must be a `Record` itself, the last operation of its run: an
+    /// engine may keep records in a place of their own, lose them as a whole, and flush them later than the rest.
     pub ops: Vec<Op>,
     /// Whether the answer waits for stable storage. Deletes of `Key`, `Blob` and `Ring` rows are
     /// always erased from live files (secure delete, log truncated) before the answer when set.
@@ -201,6 +206,11 @@ pub const LIMITS: Limits = Limits { batch_bytes_max: 8 << 20, key_bytes_max: 102
 /// `apply` is not a transaction on every engine: its operations are carried out in order, and a crash
 /// leaves a prefix, so the last operation should be the one that says the others happened.
 /// Futures may be polled on any executor; dropping one does not undo what it began.
+///
+/// `get` and `scan` give the row of a `Batch` key and the side of a `Side` key, both under the batch number as
+/// eight big-endian bytes. Several keys of one `get`, and all entries of one page, are seen at one moment as far as
+/// they are committed with batches. More than [`Limits::page_max`] keys, entries or batches at once:
+/// [`StorageError::Invalid`].
 pub trait Storage: Send + Sync + std::fmt::Debug {
     /// Values of the keys, in their order; `None` where there is none. At most [`Limits::page_max`] keys.
     fn get(&self, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Bytes>>, StorageError>>;

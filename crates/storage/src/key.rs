@@ -1,5 +1,6 @@
 //! Keys: kind, shard, then what the kind says. Ordered as bytes, so scans by prefix follow the fields.
 
+use crate::contract::BatchNumber;
 use std::fmt;
 
 /// Number of a shard: one ledger, one tree, one order of batches. Shard 0 always exists.
@@ -68,6 +69,16 @@ impl Key {
     /// A key of this kind and shard whose remaining bytes are `rest` (at most 1,024).
     pub fn new(kind: Kind, shard: Shard, rest: impl Into<Box<[u8]>>) -> Key {
         Key { kind, shard, rest: rest.into() }
+    }
+
+    /// The key of a `Batch` or `Side` row.
+    pub fn numbered(kind: Kind, shard: Shard, number: BatchNumber) -> Key {
+        Key::new(kind, shard, number.0.to_be_bytes())
+    }
+
+    /// Whether this key is `prefix` or lies below it: same kind and shard, and its bytes begin with those of the prefix.
+    pub fn starts_with(&self, prefix: &Key) -> bool {
+        self.kind == prefix.kind && self.shard == prefix.shard && self.rest.starts_with(&prefix.rest)
     }
 
     /// What the key holds.

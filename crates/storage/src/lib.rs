@@ -7,9 +7,12 @@
 
 mod contract;
 mod key;
+mod limits;
+mod memory;
 
 pub use contract::{
     Batch, BatchId, BatchNumber, BoxFuture, Cause, Commit, LIMITS, Limits, Op, Page, Place, Put, Run, Storage,
     StorageError, StoredBatch,
 };
 pub use key::{Key, Kind, Shard};
+pub use memory::{Memory, Transactions};
