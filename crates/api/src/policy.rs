@@ -1,0 +1,58 @@
+//! Policies in Cedar text: `PUT|GET|DELETE policies/{name}`, `GET policies`.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{Position, Timestamp};
+
+/// A new or changed policy.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PutPolicy {
+    /// Cedar text: one or more `permit` or `forbid` statements.
+    pub text: String,
+}
+
+/// A policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Policy {
+    /// Name of the policy.
+    pub name: String,
+    /// Its Cedar text; absent in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Answer to a put or a removal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PolicyChanged {
+    /// Name of the policy.
+    pub name: String,
+    /// Where the change stands in the ledger.
+    pub position: Position,
+}
+
+/// A page of policies, without text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PolicyList {
+    /// The policies.
+    pub items: Vec<Policy>,
+    /// Where to go on; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// Which page of a list of policies or principals.
+#[derive(Debug, Default, Clone, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct PageQuery {
+    /// Where an earlier list stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// How many items at most, 1 to 1,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}

@@ -1,0 +1,29 @@
+//! What everybody may know about a server: `GET status`.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Timestamp;
+
+/// Whether the server can open anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Seal {
+    /// It has its root key.
+    Open,
+    /// It has not, and answers 503.
+    Sealed,
+}
+
+/// What everybody may know about a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// Version of the software.
+    pub version: String,
+    /// Whether it can open anything.
+    pub seal: Seal,
+    /// Whether it answers requests.
+    pub ready: bool,
+    /// Its time.
+    pub time: Timestamp,
+}
