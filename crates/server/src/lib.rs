@@ -1,4 +1,1 @@
-//! The composition root: configuration, then build, then run.
-
-pub mod config;
-pub mod files;
+//! server.

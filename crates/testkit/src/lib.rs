@@ -1,4 +1,1 @@
 //! testkit.
-
-pub mod clock;
-pub mod entropy;
