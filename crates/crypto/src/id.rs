@@ -176,6 +176,11 @@ impl TenantId {
     pub const SYSTEM: Self = Self([0; 16]);
 }
 
+impl EntityId {
+    /// Who acts when the server acts by itself.
+    pub const SYSTEM: Self = Self([0; 16]);
+}
+
 fn timed(now: WallMs, entropy: &dyn Entropy) -> Result<[u8; 16], NoEntropy> {
     let mut out = [0; 16];
     let (time, random) = out.split_at_mut(6);

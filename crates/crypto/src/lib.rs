@@ -17,3 +17,5 @@ pub mod secret;
 pub mod token;
 
 pub use hash::{Hash, hmac_sha256, sha256};
+pub use seam::{Clock, Entropy, NoEntropy, Seal, SealError, WallMs};
+pub use secret::{SecretBytes, SecretText};

@@ -1,1 +1,4 @@
-//! server.
+//! The composition root: configuration, then build, then run.
+
+pub mod config;
+pub mod files;

@@ -1,1 +1,4 @@
 //! testkit.
+
+pub mod clock;
+pub mod entropy;

@@ -1,0 +1,214 @@
+//! Every key there is: one table from which the typed tree, the sample and the checks are made.
+
+use super::source::Given;
+use super::value::{Choice, List, Location, Setting, Span, bounded};
+use super::{ConfigError, Key};
+use rest::Net;
+use std::net::SocketAddr;
+
+macro_rules! read {
+    ($ty:ty, $raw:expr) => {
+        <$ty as Setting>::read($raw)
+    };
+    ($ty:ty, $raw:expr, $low:literal, $high:literal) => {
+        bounded::<$ty>($raw, $low, $high)
+    };
+}
+
+macro_rules! range {
+    () => {
+        None
+    };
+    ($low:literal, $high:literal) => {
+        Some(($low, $high))
+    };
+}
+
+macro_rules! settings {
+    ($(
+        #[doc = $about:literal]
+        [$section:literal] $field:ident: $Struct:ident {
+            $( $(#[doc = $doc:literal])+ $key:ident: $ty:ty = $default:literal $(, $low:literal to $high:literal)?; )+
+        }
+    )+) => {
+        $(
+            #[doc = $about]
+            #[derive(Clone, Debug, PartialEq)]
+            pub struct $Struct { $( $(#[doc = $doc])+ pub $key: $ty, )+ }
+        )+
+
+        /// The whole configuration, checked.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Config { $( #[doc = $about] pub $field: $Struct, )+ }
+
+        /// Sections in the order of the sample, with what each is about.
+        pub(crate) const SECTIONS: &[(&str, &str)] = &[ $( ($section, $about), )+ ];
+
+        /// Keys in the order of the sample.
+        pub const KEYS: &[Key] = &[ $( $( Key {
+            section: $section,
+            name: stringify!($key),
+            kind: <$ty as Setting>::KIND,
+            default: $default,
+            range: range!($($low, $high)?),
+            about: concat!($($doc, "\n"),+),
+        }, )+ )+ ];
+
+        impl Config {
+            /// Reads every key from what was given, or its default; all that is wrong is told at once.
+            pub(crate) fn read(given: &Given) -> Result<Config, Vec<ConfigError>> {
+                let mut wrong = Vec::new();
+                $( let $field = { $(
+                    let entry = given.entry($section, stringify!($key), $default);
+                    let $key = read!($ty, &entry.raw $(, $low, $high)?)
+                        .map_err(|why| wrong.push(ConfigError::at($section, stringify!($key), &entry.origin, why)));
+                )+ ($($key,)+) }; )+
+                if !wrong.is_empty() { return Err(wrong); }
+                $( let $field = { let ($($key,)+) = $field; match ($($key,)+) {
+                    ($(Ok($key),)+) => $Struct { $($key),+ },
+                    _ => return Err(wrong),
+                } }; )+
+                Ok(Config { $($field),+ })
+            }
+        }
+    };
+}
+
+settings! {
+    /// The process as a whole.
+    ["server"] server: ServerSection {
+        /// Folder that holds everything stored; made with mode 0700.
+        /// Left empty it is `aumbry` in the user's data folder, or the service's state directory.
+        data_dir: Location = "";
+        /// Threads that answer requests; 0 means one for each core.
+        workers: u64 = "0", "0" to "1024";
+        /// Longest wait for running requests when asked to stop.
+        drain_max: Span = "30s", "1s" to "30s";
+        /// Networks whose `X-Forwarded-For` is believed, such as "10.0.0.0/8". Nobody's is by default.
+        trusted_proxies: List<Net> = "";
+    }
+    /// The native API: HTTPS under /api/v1, health, readiness and metrics.
+    ["doors.rest"] rest: RestSection {
+        /// Where it listens.
+        listen: SocketAddr = "127.0.0.1:7480";
+        /// Whether the routes under /api/v1/secrets are there.
+        secrets: bool = "true";
+    }
+    /// The certificate that doors show. Without files of your own one is made at first start.
+    ["tls"] tls: TlsSection {
+        /// PEM file with the certificate and its chain.
+        certificate: Location = "";
+        /// PEM file with its private key, mode 0600.
+        key: Location = "";
+        /// Further host names and addresses in the certificate that is made; localhost, 127.0.0.1 and ::1 are always there.
+        names: List<String> = "";
+    }
+    /// Bounds that depend on the machine. Those of the protocol are fixed and listed in docs/limits.md.
+    ["limits"] limits: LimitsSection {
+        /// Connections open at one time; further ones wait in the kernel.
+        connections_max: u64 = "4096", "1" to "1000000";
+        /// Requests being answered at one time; further ones get 503 with Retry-After.
+        requests_max: u64 = "1024", "1" to "1000000";
+        /// Longest life of one request.
+        request_time_max: Span = "30s", "100ms" to "10m";
+        /// Requests per second and source address, in bursts of ten times as many; 0 means no bound.
+        source_rate_max: u64 = "0", "0" to "1000000";
+    }
+    /// Where sealed bytes rest.
+    ["storage"] storage: StorageSection {
+        /// `sqlite` is a database of its own in the data folder.
+        connection: Engine = "sqlite";
+    }
+    /// What protects the root key while the server is down.
+    ["seal"] seal: SealSection {
+        /// Key file of 32 bytes (raw, hex or base64), mode 0600; made at first start. Keep a copy in a safe place:
+        /// without it nothing can be opened again. Never inside the data folder.
+        /// Left empty it is `seal.key` in the configuration folder.
+        file: Location = "";
+    }
+    /// Key rotation.
+    ["keys"] keys: KeysSection {
+        /// How often each tenant key is replaced and the keys below it wrapped anew.
+        rotate_every: Span = "7d", "1h" to "365d";
+    }
+    /// The ledger.
+    ["ledger"] ledger: LedgerSection {
+        /// First part of the origin line in signed checkpoints. It must never change once the server has started.
+        cluster: String = "aumbry";
+    }
+    /// The access log.
+    ["access"] access: AccessSection {
+        /// `second` brings rows to the disk each second, `always` before each answer. Both survive a killed process.
+        sync: AccessSync = "second";
+    }
+    /// What the server says about itself on standard error.
+    ["log"] log: LogSection {
+        /// Least weight of a line.
+        level: LogLevel = "info";
+        /// Shape of a line.
+        format: LogFormat = "text";
+    }
+}
+
+/// Storage engines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// SQLite in the data folder.
+    Sqlite,
+}
+
+impl Choice for Engine {
+    const WORDS: &'static [(&'static str, Engine)] = &[("sqlite", Engine::Sqlite)];
+}
+
+/// When access rows reach stable storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessSync {
+    /// Once a second.
+    Second,
+    /// Before each answer.
+    Always,
+}
+
+impl Choice for AccessSync {
+    const WORDS: &'static [(&'static str, AccessSync)] =
+        &[("second", AccessSync::Second), ("always", AccessSync::Always)];
+}
+
+/// Least weight of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Only failures.
+    Error,
+    /// Failures and what may become one.
+    Warn,
+    /// What an operator wants to see.
+    Info,
+    /// What a developer wants to see.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl Choice for LogLevel {
+    const WORDS: &'static [(&'static str, LogLevel)] = &[
+        ("error", LogLevel::Error),
+        ("warn", LogLevel::Warn),
+        ("info", LogLevel::Info),
+        ("debug", LogLevel::Debug),
+        ("trace", LogLevel::Trace),
+    ];
+}
+
+/// Shape of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Choice for LogFormat {
+    const WORDS: &'static [(&'static str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+}
