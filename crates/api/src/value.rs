@@ -58,20 +58,17 @@ impl std::fmt::Display for BadValue {
 impl std::error::Error for BadValue {}
 
 impl Value {
-    /// Puts bytes into the form `encoding` asks for.
+    /// Puts bytes into the form `encoding` asks for; text is taken over without a copy.
     ///
     /// Errors: [`BadValue::NotText`] when the bytes are not UTF-8, [`BadValue::NotJson`] when they are not JSON.
-    pub fn from_bytes(bytes: &SecretBytes, encoding: Encoding) -> Result<Self, BadValue> {
+    pub fn from_bytes(bytes: SecretBytes, encoding: Encoding) -> Result<Self, BadValue> {
         match encoding {
             Encoding::Base64 => Ok(Self::Text(SecretText::new(STANDARD.encode(bytes.expose())))),
-            Encoding::Utf8 => {
-                let text = std::str::from_utf8(bytes.expose()).map_err(|_| BadValue::NotText)?;
-                Ok(Self::Text(SecretText::new(text.to_owned())))
-            }
+            Encoding::Utf8 => bytes.into_text().map(Self::Text).map_err(|_| BadValue::NotText),
             Encoding::Json => {
-                let text = std::str::from_utf8(bytes.expose()).map_err(|_| BadValue::NotJson)?;
-                let raw: &RawValue = serde_json::from_str(text).map_err(|_| BadValue::NotJson)?;
-                Ok(Self::Json(SecretText::new(raw.get().to_owned())))
+                let text = bytes.into_text().map_err(|_| BadValue::NotJson)?;
+                serde_json::from_str::<&RawValue>(text.expose()).map_err(|_| BadValue::NotJson)?;
+                Ok(Self::Json(text))
             }
         }
     }
@@ -83,8 +80,10 @@ impl Value {
         match (self, encoding) {
             (Self::Text(text), None | Some(Encoding::Utf8)) => Ok((text.into_bytes(), Encoding::Utf8)),
             (Self::Text(text), Some(Encoding::Base64)) => {
-                let bytes = STANDARD.decode(text.expose()).map_err(|_| BadValue::NotBase64)?;
-                Ok((SecretBytes::new(bytes), Encoding::Base64))
+                let mut bytes = Vec::with_capacity(text.expose().len());
+                let decoded = STANDARD.decode_vec(text.expose(), &mut bytes);
+                let bytes = SecretBytes::new(bytes);
+                decoded.map(|()| (bytes, Encoding::Base64)).map_err(|_| BadValue::NotBase64)
             }
             (Self::Text(text), Some(Encoding::Json)) => {
                 Ok((encode(&Quoted(&text)).map_err(|_| BadValue::NotJson)?, Encoding::Json))
@@ -240,8 +239,8 @@ mod tests {
     fn a_value_of_the_wrong_form_is_refused() {
         assert_eq!(bytes_of(r#""AA=C""#, Some(Encoding::Base64)), Err(BadValue::NotBase64));
         assert_eq!(bytes_of("{}", Some(Encoding::Utf8)), Err(BadValue::NotText));
-        assert_eq!(Value::from_bytes(&SecretBytes::new(vec![0xff]), Encoding::Utf8).unwrap_err(), BadValue::NotText);
-        assert_eq!(Value::from_bytes(&SecretBytes::new(b"{".to_vec()), Encoding::Json).unwrap_err(), BadValue::NotJson);
+        assert_eq!(Value::from_bytes(SecretBytes::new(vec![0xff]), Encoding::Utf8).unwrap_err(), BadValue::NotText);
+        assert_eq!(Value::from_bytes(SecretBytes::new(b"{".to_vec()), Encoding::Json).unwrap_err(), BadValue::NotJson);
     }
 
     #[test]
@@ -271,7 +270,7 @@ mod tests {
             (vec![0, 255, 10], Encoding::Base64),
             (br#"{"k": "v"}"#.to_vec(), Encoding::Json),
         ] {
-            let value = Value::from_bytes(&SecretBytes::new(bytes.clone()), encoding).unwrap();
+            let value = Value::from_bytes(SecretBytes::new(bytes.clone()), encoding).unwrap();
             let message = encode(&value).unwrap();
             let back: Value = serde_json::from_slice(message.expose()).unwrap();
             let (read, _) = back.into_bytes(Some(encoding)).unwrap();

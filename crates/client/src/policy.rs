@@ -1,0 +1,45 @@
+//! Calls about policies.
+
+use api::policy::{PageQuery, Policy, PolicyChanged, PolicyList, PutPolicy};
+use reqwest::Method;
+
+use crate::path::check_name;
+use crate::transport::Target;
+use crate::{Client, Error};
+
+/// Calls about policies.
+#[derive(Debug)]
+pub struct Policies<'a>(&'a Client);
+
+impl Client {
+    /// Calls about policies.
+    pub fn policies(&self) -> Policies<'_> {
+        Policies(self)
+    }
+}
+
+impl Policies<'_> {
+    /// Writes a policy; the server validates it first.
+    pub async fn put(&self, name: &str, message: &PutPolicy) -> Result<PolicyChanged, Error> {
+        check_name(name)?;
+        self.0.change(Method::PUT, Target::at("policies", name), Some(message)).await
+    }
+
+    /// Reads a policy with its text.
+    pub async fn read(&self, name: &str) -> Result<Policy, Error> {
+        check_name(name)?;
+        self.0.fetch(Target::at("policies", name)).await
+    }
+
+    /// Removes a policy.
+    pub async fn remove(&self, name: &str) -> Result<PolicyChanged, Error> {
+        check_name(name)?;
+        self.0.change(Method::DELETE, Target::at("policies", name), None::<&()>).await
+    }
+
+    /// Lists one page, without text.
+    pub async fn list(&self, query: &PageQuery) -> Result<PolicyList, Error> {
+        let target = Target::noun("policies").with("cursor", query.cursor.as_ref()).with("limit", query.limit);
+        self.0.fetch(target).await
+    }
+}

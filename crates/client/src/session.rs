@@ -1,0 +1,42 @@
+//! Calls about sessions.
+
+use api::session::{IssueSession, IssuedSession, Login, RevokedSession, Session};
+use reqwest::Method;
+
+use crate::path::check_name;
+use crate::transport::Target;
+use crate::{Client, Error};
+
+/// Calls about sessions.
+#[derive(Debug)]
+pub struct Sessions<'a>(&'a Client);
+
+impl Client {
+    /// Calls about sessions.
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions(self)
+    }
+}
+
+impl Sessions<'_> {
+    /// Trades a one-time login for a session.
+    pub async fn login(&self, message: &Login) -> Result<IssuedSession, Error> {
+        self.0.change(Method::POST, Target::noun("sessions:login"), Some(message)).await
+    }
+
+    /// Opens a session for a principal.
+    pub async fn issue(&self, message: &IssueSession) -> Result<IssuedSession, Error> {
+        self.0.change(Method::POST, Target::noun("sessions"), Some(message)).await
+    }
+
+    /// The session of this client.
+    pub async fn own(&self) -> Result<Session, Error> {
+        self.0.fetch(Target::at("sessions", "self")).await
+    }
+
+    /// Ends a session; at once on the server that answers.
+    pub async fn revoke(&self, id: &str) -> Result<RevokedSession, Error> {
+        check_name(id)?;
+        self.0.change(Method::DELETE, Target::at("sessions", id), None::<&()>).await
+    }
+}
