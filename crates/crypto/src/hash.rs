@@ -11,6 +11,15 @@ pub fn sha256(data: &[u8]) -> Hash {
     first_32(digest::digest(&digest::SHA256, data).as_ref())
 }
 
+/// Computes SHA-256 over several parts, as if they were joined.
+pub(crate) fn sha256_parts(parts: &[&[u8]]) -> Hash {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    first_32(context.finish().as_ref())
+}
+
 /// Computes HMAC-SHA-256 over `data` under `key`, which may have any length.
 ///
 /// Where a key is used often, hold a `Key<NameKey>` instead, which keeps it expanded. Source: RFC 2104.
@@ -36,6 +45,7 @@ mod tests {
     #[test]
     fn sha256_matches_the_fips_180_4_example() {
         assert_eq!(hex(&sha256(b"abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(sha256_parts(&[b"a", b"", b"bc"]), sha256(b"abc"));
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod hash;
 pub mod id;
 #[expect(unsafe_code, reason = "mmap, mlock, madvise and prctl have no safe form; each call has its SAFETY note")]
 mod memory;
+pub mod merkle;
+pub mod note;
 pub mod seam;
 pub mod secret;
 pub mod token;
