@@ -3,15 +3,14 @@
 use std::process::Command;
 
 use crate::shell::{Outcome, cargo, must};
-use crate::tree::root;
+use crate::tree::{root, target};
 
 /// Builds the server, the bare handler and the generator, then runs the generator with the flags given.
 pub(crate) fn run(flags: &[String]) -> Outcome {
     must(cargo(), &["build", "--release", "--package", "aumbry", "--package", "bare", "--package", "load"])?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
-    let built = target.join("release");
+    let built = target().join("release");
     let mut load = Command::new(built.join("load"));
     load.current_dir(root());
-    load.arg("--binaries").arg(&built).arg("--out").arg(target.join("bench"));
+    load.arg("--binaries").arg(&built).arg("--out").arg(target().join("bench"));
     must(load, flags)
 }

@@ -2,7 +2,7 @@
 
 use super::Findings;
 use crate::shell::{Outcome, present, take};
-use crate::tree::{read, root};
+use crate::tree::{read, target};
 
 const IMAGE: &str = "deploy/Dockerfile";
 const UNIT: &str = "deploy/aumbry.service";
@@ -63,8 +63,8 @@ fn verify_unit(unit: &str, found: &mut Findings) -> Outcome {
         found.facts.push(format!("{UNIT}: systemd-analyze is not here, only its lines were compared"));
         return Ok(());
     }
-    let folder = root().join("target/tidy");
-    std::fs::create_dir_all(&folder).map_err(|e| format!("target/tidy: {e}"))?;
+    let folder = target().join("tidy");
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let copy = folder.join("aumbry.service");
     let text = unit.replace("ExecStart=/usr/bin/aumbry", "ExecStart=/bin/true");
     std::fs::write(&copy, text).map_err(|e| format!("{}: {e}", copy.display()))?;
