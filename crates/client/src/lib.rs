@@ -25,6 +25,7 @@ mod secret;
 mod session;
 mod status;
 mod transport;
+pub mod verify;
 
 pub use access::Access;
 pub use error::Error;

@@ -4,3 +4,4 @@
 
 mod script;
 mod transport;
+mod verify;

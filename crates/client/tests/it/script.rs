@@ -9,18 +9,29 @@ use tokio::net::TcpListener;
 
 /// Plays one answer per connection, the last one for ever; an empty answer hangs up.
 pub(crate) async fn play(answers: &[&str]) -> (String, Arc<Mutex<Vec<String>>>) {
+    let answers = answers.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+    let mut turn = 0;
+    serve(move |_| {
+        turn += 1;
+        answers[(turn - 1).min(answers.len() - 1)].clone()
+    })
+    .await
+}
+
+/// Answers each connection's request with what `answer` makes of it.
+pub(crate) async fn serve(
+    mut answer: impl FnMut(&str) -> String + Send + 'static,
+) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = format!("http://{}", listener.local_addr().unwrap());
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let (answers, kept) = (answers.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>(), Arc::clone(&seen));
+    let kept = Arc::clone(&seen);
     tokio::spawn(async move {
-        let mut turn = 0;
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             let request = read_request(&mut stream).await;
+            let answer = answer(&request);
             kept.lock().unwrap().push(request);
-            let answer = &answers[turn.min(answers.len() - 1)];
-            turn += 1;
             let _ = stream.write_all(answer.as_bytes()).await;
             let _ = stream.shutdown().await;
         }

@@ -1,0 +1,137 @@
+//! Checks the ledger on this side: nothing the server says is believed but what the pinned key signed.
+
+use api::Class;
+use api::ledger::Entry;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use crypto::Hash;
+use crypto::merkle::{Frontier, leaf_hash, verify_consistency, verify_inclusion};
+use crypto::note::{Checkpoint, VerifierKey};
+
+use crate::{Client, Error};
+
+/// A checkpoint that was verified before: what a later one must extend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Entries then.
+    pub size: u64,
+    /// Root hash then.
+    pub root: Hash,
+}
+
+/// What was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The checkpoint, signed by the pinned key.
+    pub checkpoint: Checkpoint,
+    /// How many entries were fetched whole and hashed here; of the others the server gave the hash.
+    pub whole_entries: u64,
+    /// Size of the earlier checkpoint that this one was proved to extend.
+    pub extends: Option<u64>,
+}
+
+/// Fetches the newest checkpoint, all leaf hashes and the entries the caller may have, and checks all of it:
+/// signature, each entry against its hash, the tree against the signed root, the way from `seen`, and the
+/// server's own proof for the newest entry. `progress` is told entries done and entries in all.
+///
+/// Errors: class `Corrupt` and a code `ledger.…` naming the first thing that does not verify; otherwise as any call.
+pub async fn ledger(
+    client: &Client,
+    key: &VerifierKey,
+    seen: Option<&Seen>,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Verified, Error> {
+    let checkpoint = newest(client, key).await?;
+    let size = checkpoint.size;
+    let extends = consistent(client, &checkpoint, seen).await?;
+    let mut tree = Frontier::new();
+    let (mut whole_entries, mut last) = (0_u64, None);
+    while tree.size() < size {
+        let limit = u32::try_from(size.saturating_sub(tree.size())).unwrap_or(PAGE_MAX).min(PAGE_MAX);
+        let page = client.ledger().entries(tree.size(), limit).await?;
+        if page.items.is_empty() || page.items.len() > limit as usize {
+            return Err(damaged("ledger.entry_missing", &format!("no entry {} is given", tree.size())));
+        }
+        for entry in &page.items {
+            let (leaf, whole) = checked_leaf(entry, tree.size())?;
+            whole_entries = whole_entries.saturating_add(u64::from(whole));
+            last = Some(leaf);
+            tree.push(leaf);
+        }
+        progress(tree.size(), size);
+    }
+    if tree.root() != checkpoint.root {
+        return Err(damaged("ledger.root_differs", "the entries do not hash to the root that was signed"));
+    }
+    if let (Some(leaf), Some(index)) = (last, size.checked_sub(1)) {
+        included(client, &leaf, index, &checkpoint).await?;
+    }
+    Ok(Verified { checkpoint, whole_entries, extends })
+}
+
+/// Fetches the newest checkpoint and checks who signed it.
+///
+/// Errors: `Corrupt`, code `ledger.checkpoint_invalid`.
+pub async fn newest(client: &Client, key: &VerifierKey) -> Result<Checkpoint, Error> {
+    let note = client.ledger().checkpoint().await?;
+    Checkpoint::open(&note, key).map_err(|error| damaged("ledger.checkpoint_invalid", &error.to_string()))
+}
+
+/// Checks with the server's proof that `leaf` stands at `index` of the ledger.
+///
+/// Errors: `Corrupt`, code `ledger.proof_invalid`.
+pub async fn included(client: &Client, leaf: &Hash, index: u64, checkpoint: &Checkpoint) -> Result<(), Error> {
+    let proof = hashes(&client.ledger().inclusion(index, checkpoint.size).await?.hashes)?;
+    verify_inclusion(leaf, index, checkpoint.size, &proof, &checkpoint.root)
+        .map_err(|_| damaged("ledger.proof_invalid", &format!("the proof for entry {index} does not verify")))
+}
+
+/// Reads a hash from its text.
+///
+/// Errors: `Corrupt`, code `ledger.hash_invalid`.
+pub fn hash(text: &str) -> Result<Hash, Error> {
+    let bytes = STANDARD.decode(text).ok().and_then(|bytes| Hash::try_from(bytes).ok());
+    bytes.ok_or_else(|| damaged("ledger.hash_invalid", "what should be a hash is none"))
+}
+
+async fn consistent(client: &Client, now: &Checkpoint, seen: Option<&Seen>) -> Result<Option<u64>, Error> {
+    let Some(seen) = seen else { return Ok(None) };
+    if seen.size > now.size {
+        let detail = format!("the ledger has {} entries and had {}: it was rolled back", now.size, seen.size);
+        return Err(damaged("ledger.rolled_back", &detail));
+    }
+    let proof = if seen.size == now.size || seen.size == 0 {
+        Vec::new()
+    } else {
+        hashes(&client.ledger().consistency(seen.size, now.size).await?.hashes)?
+    };
+    verify_consistency(seen.size, &seen.root, now.size, &now.root, &proof)
+        .map_err(|_| damaged("ledger.forked", "the ledger does not extend the one that was verified before"))?;
+    Ok(Some(seen.size))
+}
+
+/// The leaf hash of an entry, computed from its bytes where they are given.
+fn checked_leaf(entry: &Entry, wanted: u64) -> Result<(Hash, bool), Error> {
+    if entry.index != wanted {
+        return Err(damaged("ledger.entry_missing", &format!("no entry {wanted} is given")));
+    }
+    let told = hash(&entry.leaf_hash)?;
+    let Some(sealed) = &entry.sealed else { return Ok((told, false)) };
+    let bytes = STANDARD.decode(sealed).unwrap_or_default();
+    if leaf_hash(&bytes) != told {
+        return Err(damaged("ledger.entry_altered", &format!("entry {wanted} does not have its hash")));
+    }
+    Ok((told, true))
+}
+
+fn hashes(texts: &[String]) -> Result<Vec<Hash>, Error> {
+    texts.iter().map(|text| hash(text)).collect()
+}
+
+fn damaged(code: &str, detail: &str) -> Error {
+    let hint = "do not trust this server; compare with another copy of its checkpoints before going on";
+    Error::local(Class::Corrupt, code, detail, hint)
+}
+
+/// Entries fetched at once.
+const PAGE_MAX: u32 = 1000;
