@@ -5,6 +5,7 @@ mod deploy;
 mod lengths;
 mod links;
 mod manifests;
+mod unsafety;
 mod words;
 
 use crate::shell::Outcome;
@@ -38,6 +39,7 @@ pub(crate) fn run() -> Outcome {
     words::check(&sources, &mut found);
     lengths::check(&sources, &mut found);
     manifests::check(&mut found)?;
+    unsafety::check(&sources, &mut found);
     links::check(&sources, &mut found);
     cases::check(&sources, &mut found)?;
     deploy::check(&mut found)?;
