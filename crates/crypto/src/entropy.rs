@@ -12,10 +12,10 @@ use crate::seam::{Entropy, NoEntropy};
 const JUDGED_FROM_BYTES: usize = 8;
 
 /// Refuses output that no working generator gives: one byte value throughout, a block that repeats itself, or the
-/// same bytes as the draw before.
+/// same start as the draw before.
 ///
 /// Buffers under 8 bytes pass unjudged; from there on a healthy generator is refused with a chance below 2^-56.
-/// What is refused is wiped. Of an earlier draw only 64 bits of its digest are kept. Source: SP 800-90B section 4.4,
+/// What is refused is wiped. Of the draw before, 64 bits of a digest are kept. Source: SP 800-90B section 4.4,
 /// repetition count test; RUSTSEC-2026-0075.
 #[derive(Debug, Default)]
 pub struct Guarded<E> {
@@ -30,10 +30,9 @@ impl<E: Entropy> Guarded<E> {
     }
 
     fn judge(&self, out: &mut [u8]) -> Result<(), NoEntropy> {
-        if out.len() < JUDGED_FROM_BYTES {
-            return Ok(());
-        }
-        let mark = u64::from_be_bytes(*sha256(out).first_chunk().unwrap_or(&[0; 8]));
+        // The head alone is compared, so that a generator set back is noticed though the draws differ in length.
+        let Some(head) = out.first_chunk::<JUDGED_FROM_BYTES>() else { return Ok(()) };
+        let mark = u64::from_be_bytes(*sha256(head).first_chunk().unwrap_or(&[0; 8]));
         let repeated = self.last.swap(mark, Ordering::Relaxed) == mark;
         if repeated || stuck(out) {
             out.zeroize();

@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
+mod barrier;
+mod golden;
 mod merkle;
 mod note;
+mod wycheproof;
 
 /// Reads hex, for vectors.
 fn unhex(text: &str) -> Vec<u8> {
