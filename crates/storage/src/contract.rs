@@ -170,6 +170,15 @@ pub enum Op {
     Delete(Key),
 }
 
+impl Op {
+    /// The key it sets or removes.
+    pub fn key(&self) -> &Key {
+        match self {
+            Op::Put(key, _) | Op::Delete(key) => key,
+        }
+    }
+}
+
 /// Idempotent changes applied in order; may be repeated after a crash from the start.
 #[derive(Clone, Debug)]
 pub struct Run {

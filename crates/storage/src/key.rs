@@ -3,7 +3,7 @@
 use crate::contract::BatchNumber;
 use std::fmt;
 
-/// Number of a shard: one ledger, one tree, one order of batches. Shard 0 always exists.
+/// Number of a shard: one ledger, one tree, one order of batches. Shard 0 always exists; every engine holds those below 512.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Shard(pub u32);
 

@@ -9,6 +9,7 @@ mod contract;
 mod key;
 mod limits;
 mod memory;
+mod sqlite;
 
 pub use contract::{
     Batch, BatchId, BatchNumber, BoxFuture, Cause, Commit, LIMITS, Limits, Op, Page, Place, Put, Run, Storage,
@@ -16,3 +17,4 @@ pub use contract::{
 };
 pub use key::{Key, Kind, Shard};
 pub use memory::{Memory, Transactions};
+pub use sqlite::{OpenError, Sqlite, SqliteOptions};

@@ -1,4 +1,5 @@
 //! testkit.
 
 pub mod clock;
+pub mod conformance;
 pub mod entropy;
