@@ -102,6 +102,12 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+impl From<crate::unit::Damaged> for Refusal {
+    fn from(damaged: crate::unit::Damaged) -> Refusal {
+        Refusal::new(&STORAGE_DAMAGED, damaged.to_string())
+    }
+}
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $id:ident = $name:literal, $class:ident, $status:literal, $hint:literal;)*) => {
         $($(#[$doc])* pub static $id: Code = Code { name: $name, class: Class::$class, status: $status, hint: $hint };)*

@@ -1,12 +1,52 @@
 //! Entries, tree, records, group commit, key ring and access log.
+//!
+//! Everything that changes goes through one path: commands are decided over records, their events become sealed entries,
+//! one batch commits them, rules make the records of them, and the fold brings those home. See [`Ledger`].
 
+mod absorb;
+mod build;
 pub mod code;
+mod committer;
+mod draft;
+mod due;
+pub mod entry;
+mod fold;
+mod hierarchy;
+pub mod house;
+mod keyspace;
+mod ledger;
+mod open;
 pub mod path;
+mod record;
+mod replay;
+mod ring;
+mod seals;
+mod side;
+mod state;
+mod tree;
 pub mod unit;
+mod value;
 
 pub use code::{Class, Code, Refusal};
+pub use due::OperationState;
+pub use hierarchy::KeyInfo;
+pub use ledger::{Child, Ledger, SYSTEM_TENANT, SealedEntry};
+pub use open::{Opened, Parts, open};
 pub use path::{Path, Prefix};
+pub use ring::Purpose;
+pub use side::{StoredIntent, StoredPlace};
+pub use state::Head;
 pub use unit::{
     Actor, BlobPut, Command, Context, Damaged, Dropped, Event, EventRef, Halt, Idempotency, IntentKey, KeyPut,
     NewIntent, Outcome, Position, Receipt, RecordKind, RecordName, Rules, Stamp, Unit, View, VolatilePut,
 };
+pub use value::{FreshValue, ValueRef};
+
+use std::time::Duration;
+use storage::BoxFuture;
+
+/// Waiting, without naming a runtime.
+pub trait Delay: Send + Sync + std::fmt::Debug {
+    /// Resolves after about this long, by monotonic time.
+    fn wait(&self, span: Duration) -> BoxFuture<'static, ()>;
+}

@@ -2,10 +2,10 @@
 
 use crate::code::Refusal;
 use bytes::Bytes;
-use crypto::SecretBytes;
-use crypto::WallMs;
 use crypto::aead::{DataKey, Key};
 use crypto::id::{BlobId, EntityId, OperationId, SessionId, TenantId};
+use crypto::seam::WallMs;
+use crypto::secret::SecretBytes;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -153,7 +153,7 @@ impl From<Refusal> for Halt {
 
 impl From<Damaged> for Halt {
     fn from(damaged: Damaged) -> Halt {
-        Halt::Refuse(Refusal::new(&crate::code::STORAGE_DAMAGED, damaged.to_string()))
+        Halt::Refuse(damaged.into())
     }
 }
 
@@ -317,6 +317,10 @@ pub struct Outcome {
     pub reply: SecretBytes,
     /// Whether the answer waits until drops are carried out in the live store.
     pub await_fold: bool,
+    /// Keys of the hierarchy to store and to take into the ring.
+    pub(crate) rings: Vec<crate::ring::RingPut>,
+    /// Rows of the ring to destroy.
+    pub(crate) ring_drops: Vec<(TenantId, Place)>,
 }
 
 impl Outcome {
@@ -332,6 +336,8 @@ impl Outcome {
             volatile: Vec::new(),
             reply: SecretBytes::new(reply),
             await_fold: false,
+            rings: Vec::new(),
+            ring_drops: Vec::new(),
         }
     }
 }
@@ -370,7 +376,6 @@ pub struct Unit {
 
 /// Proof of a durable unit.
 #[derive(Debug)]
-#[must_use = "a receipt carries the answers"]
 pub struct Receipt {
     /// The answer of each command.
     pub replies: Vec<SecretBytes>,

@@ -1,0 +1,87 @@
+//! Taking in batches that are committed but not folded: at start, and when another node was faster.
+
+use crate::build::{Built, side_bound};
+use crate::code::{self, Refusal};
+use crate::draft::{Draft, RuleBook};
+use crate::entry::{BatchRow, Fact, decode_fact, split_entry};
+use crate::ring::damaged;
+use crate::side::Side;
+use crate::state::{State, storage_refusal};
+use crate::unit::{EventRef, Position, Stamp};
+use bytes::Bytes;
+use crypto::aead::{Aad, Header};
+use crypto::id::TenantId;
+use storage::{BatchId, BatchNumber, StoredBatch};
+
+/// Batches read at once.
+const PAGE: usize = 64;
+
+/// Absorbs everything after the head this node knows.
+pub(crate) async fn tail(state: &State, rules: &RuleBook) -> Result<(), Refusal> {
+    loop {
+        let from = state.head().batch.next();
+        let batches = state.storage.tail(state.shard, from, PAGE).await.map_err(storage_refusal)?;
+        let full = batches.len() == PAGE;
+        for stored in batches {
+            let built = read(state, rules, &stored, state.head().size).await?;
+            state.ring.adopt(&[], &built.side.rings);
+            state.overlay.write().take(stored.number, built);
+        }
+        if !full {
+            return Ok(());
+        }
+    }
+}
+
+/// Opens a batch and evolves the records it changes; `size` is that of the tree before it.
+pub(crate) async fn read(state: &State, rules: &RuleBook, stored: &StoredBatch, size: u64) -> Result<Built, Refusal> {
+    let row = BatchRow::decode(&stored.row)
+        .map_err(|why| Refusal::new(&code::STORAGE_DAMAGED, format!("batch {}: {why}", stored.number.0)))?;
+    if row.first != size {
+        let detail = format!("batch {} begins at entry {} where the tree has {size}", stored.number.0, row.first);
+        return Err(Refusal::new(&code::STORAGE_DAMAGED, detail));
+    }
+    let mut draft = Draft::new(state, rules, stored.number);
+    for (entry, index) in row.entries.iter().zip(row.first..) {
+        let (tenant, fact) = open_entry(state, index, entry)?;
+        let position = Position { shard: state.shard.0, index };
+        let stamp = Stamp { position, time: fact.time, tenant, actor: fact.actor.clone() };
+        draft.apply(&EventRef { kind: &fact.kind, body: &fact.body, stamp: &stamp }).await?;
+        draft.keep_unit();
+    }
+    let side = stored.side.as_ref().map(|side| open_side(state, stored.number, stored.id, side)).transpose()?;
+    Ok(Built {
+        records: draft.finish(),
+        entries: row.entries,
+        has_side_row: side.is_some(),
+        side: side.unwrap_or_default(),
+        rings: Vec::new(),
+        time: row.time,
+    })
+}
+
+/// Opens one entry. Errors name the entry.
+pub(crate) fn open_entry(state: &State, index: u64, entry: &Bytes) -> Result<(TenantId, Fact), Refusal> {
+    let name = || format!("entry {index} of shard {}", state.shard.0);
+    let named = |why: crate::Damaged| Refusal::new(&code::STORAGE_DAMAGED, format!("{}: {why}", name()));
+    let (tenant, sealed) = split_entry(entry).map_err(named)?;
+    let header = Header::parse(sealed).map_err(|error| damaged(&name(), &error))?;
+    let keys = state
+        .ring
+        .tenant(tenant)
+        .map_err(|_| Refusal::new(&code::STORAGE_DAMAGED, format!("{} names a tenant that has no keys", name())))?;
+    let log = keys.log_by_id(header.key_id).map_err(|error| damaged(&name(), &error))?;
+    let plain = log.open(Aad::entry(tenant, state.shard.0, index), sealed).map_err(|error| damaged(&name(), &error))?;
+    Ok((tenant, decode_fact(plain.expose()).map_err(named)?))
+}
+
+/// Opens a side row.
+pub(crate) fn open_side(state: &State, number: BatchNumber, id: BatchId, sealed: &Bytes) -> Result<Side, Refusal> {
+    let name = format!("side row of batch {}", number.0);
+    let header = Header::parse(sealed).map_err(|error| damaged(&name, &error))?;
+    let keys = state.ring.tenant(TenantId::SYSTEM)?;
+    let key = keys.state_by_id(header.key_id).map_err(|error| damaged(&name, &error))?;
+    let bound = side_bound(number, id);
+    let plain = key.open(Aad::volatile(TenantId::SYSTEM, &bound), sealed).map_err(|error| damaged(&name, &error))?;
+    Side::decode(plain.expose()).map_err(|why| Refusal::new(&code::STORAGE_DAMAGED, format!("{name}: {why}")))
+}

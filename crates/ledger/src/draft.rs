@@ -1,0 +1,115 @@
+//! Evolving records in memory: a group over the state, a unit over the group.
+
+use crate::code::{self, Refusal};
+use crate::keyspace::RecordKey;
+use crate::record::{Record, Slot};
+use crate::state::State;
+use crate::unit::{EventRef, RecordName, Rules, View};
+use crypto::id::TenantId;
+use std::collections::HashMap;
+use std::sync::Arc;
+use storage::BatchNumber;
+
+/// Finds the rules of an event kind.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RuleBook {
+    by_kind: HashMap<&'static str, Arc<dyn Rules>>,
+}
+
+impl RuleBook {
+    pub(crate) fn new(rules: Vec<Arc<dyn Rules>>) -> RuleBook {
+        let mut by_kind: HashMap<&'static str, Arc<dyn Rules>> = HashMap::new();
+        for rules in rules {
+            for kind in rules.kinds() {
+                by_kind.insert(kind, Arc::clone(&rules));
+            }
+        }
+        RuleBook { by_kind }
+    }
+
+    fn find(&self, kind: &str) -> Result<&Arc<dyn Rules>, Refusal> {
+        self.by_kind.get(kind).ok_or_else(|| {
+            Refusal::new(&code::STORAGE_DAMAGED, format!("an event of kind `{kind}`, which this version does not know"))
+        })
+    }
+}
+
+/// A changed slot and whose it is.
+pub(crate) type Change = (TenantId, Slot);
+
+/// Records as they will be once the group is committed.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    state: &'a State,
+    rules: &'a RuleBook,
+    batch: BatchNumber,
+    group: HashMap<RecordKey, Change>,
+    unit: HashMap<RecordKey, Change>,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(state: &'a State, rules: &'a RuleBook, batch: BatchNumber) -> Draft<'a> {
+        Draft { state, rules, batch, group: HashMap::new(), unit: HashMap::new() }
+    }
+
+    async fn slot(&self, tenant: TenantId, key: RecordKey) -> Result<Slot, Refusal> {
+        match self.unit.get(&key).or_else(|| self.group.get(&key)) {
+            Some((_, slot)) => Ok(slot.clone()),
+            None => self.state.record(tenant, key).await,
+        }
+    }
+
+    /// Loads records into a view.
+    pub(crate) async fn load(&self, tenant: TenantId, names: Vec<RecordName>, view: &mut View) -> Result<(), Refusal> {
+        for name in names {
+            let key = self.state.key(tenant, &name)?;
+            let slot = self.slot(tenant, key).await?;
+            view.insert(name, slot.body());
+        }
+        Ok(())
+    }
+
+    /// Applies one event to the records it touches.
+    pub(crate) async fn apply(&mut self, event: &EventRef<'_>) -> Result<(), Refusal> {
+        let damaged = |why: crate::unit::Damaged| {
+            let at = event.stamp.position;
+            Refusal::new(&code::STORAGE_DAMAGED, format!("entry {} of shard {}: {why}", at.index, at.shard))
+        };
+        let rules = self.rules.find(event.kind)?;
+        let tenant = event.stamp.tenant;
+        for name in rules.touches(event).map_err(damaged)? {
+            let key = self.state.key(tenant, &name)?;
+            let before = self.slot(tenant, key).await?;
+            let drafted = self.unit.contains_key(&key) || self.group.contains_key(&key);
+            if !drafted && before.as_of >= self.batch.0 {
+                continue; // a fold that was cut off had carried this one out already
+            }
+            let after =
+                rules.evolve(&name, before.record().map(|record| record.body.as_ref()), event).map_err(damaged)?;
+            let own = name.path.last().cloned().unwrap_or_default();
+            let record = after.map(|body| Arc::new(Record { name: own, body: body.into() }));
+            self.unit.insert(key, (tenant, Slot { as_of: self.batch.0, record }));
+        }
+        Ok(())
+    }
+
+    /// Takes the unit into the group.
+    pub(crate) fn keep_unit(&mut self) {
+        self.group.extend(self.unit.drain());
+    }
+
+    /// Forgets the unit.
+    pub(crate) fn drop_unit(&mut self) {
+        self.unit.clear();
+    }
+
+    /// Records changed so far, the unit's included.
+    pub(crate) fn changed(&self) -> usize {
+        self.group.len().saturating_add(self.unit.len())
+    }
+
+    /// The group's changes.
+    pub(crate) fn finish(self) -> HashMap<RecordKey, Change> {
+        self.group
+    }
+}

@@ -1,0 +1,276 @@
+//! The handle that everyone holds.
+
+use crate::code::{self, Refusal};
+use crate::committer::Waiting;
+use crate::entry::{BatchRow, Fact};
+use crate::state::{Head, State, storage_refusal};
+use crate::tree::Tree;
+use crate::unit::{Receipt, RecordKind, RecordName, Unit};
+use bytes::Bytes;
+use crypto::Hash;
+use crypto::id::TenantId;
+use crypto::note::{Origin, VerifierKey};
+use crypto::seam::{Clock, Entropy, Seal};
+use parking_lot::RwLock;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use storage::BatchNumber;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) state: Arc<State>,
+    pub(crate) tree: Arc<RwLock<Tree>>,
+    pub(crate) seal: RwLock<Arc<dyn Seal>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) queue: RwLock<Option<mpsc::Sender<Waiting>>>,
+    pub(crate) fold_wanted: Arc<Notify>,
+    pub(crate) folded: watch::Receiver<BatchNumber>,
+}
+
+/// A ledger on this node; clones share it.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// A record found in a folder.
+#[derive(Clone, Debug)]
+pub struct Child {
+    /// Its id, which orders a folder; the next page starts after it.
+    pub id: [u8; 16],
+    /// Its name.
+    pub name: Box<str>,
+    /// Its content in the engine's codec.
+    pub body: Arc<[u8]>,
+}
+
+/// A sealed entry and where it stands.
+#[derive(Clone, Debug)]
+pub struct SealedEntry {
+    /// Leaf index.
+    pub index: u64,
+    /// Bytes whose RFC 6962 leaf hash stands in the tree: tenant id, then the sealed blob.
+    pub bytes: Bytes,
+}
+
+impl Ledger {
+    pub(crate) fn new(inner: Inner) -> Ledger {
+        Ledger { inner: Arc::new(inner) }
+    }
+
+    /// Submits a unit and waits until it is durable, and folded if it destroys something.
+    ///
+    /// Errors: the engine's refusal (nothing happened); `ledger.busy` when too many wait (nothing happened);
+    /// `storage.unknown` with the operation id (may have happened). Dropping the future undoes nothing.
+    pub async fn submit(&self, unit: Unit) -> Result<Receipt, Refusal> {
+        self.warm(&unit).await?;
+        let (answer, answered) = oneshot::channel();
+        let operation = unit.operation;
+        {
+            let queue = self.inner.queue.read();
+            let queue = queue.as_ref().ok_or_else(|| Refusal::new(&code::SERVER_STOPPING, "the ledger is closed"))?;
+            queue.try_send(Waiting { unit, answer }).map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => Refusal::new(&code::LEDGER_BUSY, "too many changes wait"),
+                mpsc::error::TrySendError::Closed(_) => Refusal::new(&code::SERVER_STOPPING, "the ledger is closed"),
+            })?;
+        }
+        let answer = answered.await.map_err(|_| {
+            Refusal::new(&code::STORAGE_UNKNOWN, "the committer ended before it answered").about(operation)
+        })??;
+        if let Some(number) = answer.fold {
+            self.folded_to(number).await;
+        }
+        Ok(answer.receipt)
+    }
+
+    /// Loads what the committer will look at, on the caller's thread.
+    async fn warm(&self, unit: &Unit) -> Result<(), Refusal> {
+        for command in &unit.commands {
+            for name in command.reads() {
+                let key = self.inner.state.key(unit.tenant, &name)?;
+                self.inner.state.record(unit.tenant, key).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn folded_to(&self, number: BatchNumber) {
+        let mut folded = self.inner.folded.clone();
+        self.inner.fold_wanted.notify_one();
+        // An error means that the fold has ended with the ledger; what is left is folded at the next start.
+        drop(folded.wait_for(|done| *done >= number).await);
+    }
+
+    /// A record as of now, `None` if there is none. Errors: `storage.damaged` naming it.
+    pub async fn record(&self, tenant: TenantId, name: &RecordName) -> Result<Option<Arc<[u8]>>, Refusal> {
+        let key = self.inner.state.key(tenant, name)?;
+        Ok(self.inner.state.record(tenant, key).await?.body())
+    }
+
+    /// Up to `limit` records directly below a folder, in store order after `after`.
+    pub async fn children(
+        &self,
+        tenant: TenantId,
+        kind: RecordKind,
+        parent: &[Box<str>],
+        after: Option<[u8; 16]>,
+        limit: usize,
+    ) -> Result<Vec<Child>, Refusal> {
+        let found = self.inner.state.children(tenant, kind, parent, after, limit).await?;
+        Ok(found
+            .into_iter()
+            .map(|(id, record)| Child { id, name: record.name.clone(), body: Arc::clone(&record.body) })
+            .collect())
+    }
+
+    /// A volatile thing that has not expired.
+    pub async fn volatile(&self, tenant: TenantId, key: [u8; 16]) -> Result<Option<Arc<[u8]>>, Refusal> {
+        self.inner.state.volatile((tenant, key), self.inner.clock.wall().0).await
+    }
+
+    /// Newest batch and size of the tree, committed, folded or not.
+    pub fn head(&self) -> Head {
+        self.inner.state.head()
+    }
+
+    /// Batches that are committed and not folded.
+    pub fn unfolded(&self) -> usize {
+        self.inner.state.overlay.read().pending.len()
+    }
+
+    /// Whether the store broke: it takes no more writes in this process.
+    pub fn is_broken(&self) -> bool {
+        self.inner.state.is_broken()
+    }
+
+    /// Resolves when the store breaks.
+    pub async fn broken(&self) {
+        loop {
+            let notified = self.inner.state.on_broken.notified();
+            if self.is_broken() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// Origin of this shard's checkpoints, `<cluster>/<shard>`.
+    pub fn origin(&self) -> Result<&Origin, Refusal> {
+        self.inner.state.origin()
+    }
+
+    /// The public key that checkpoints verify under, with the ledger's origin.
+    pub fn verifier_key(&self) -> Result<VerifierKey, Refusal> {
+        let keys = self.inner.state.ring.tenant(TenantId::SYSTEM)?;
+        let signer = keys
+            .checkpoint
+            .as_ref()
+            .ok_or_else(|| Refusal::new(&code::SEAL_SEALED, "the checkpoint key is not loaded"))?;
+        Ok(VerifierKey::new(self.origin()?.clone(), signer.key.public()))
+    }
+
+    /// The newest signed checkpoint (C2SP signed note), at most about a second old.
+    pub fn checkpoint(&self) -> Option<String> {
+        self.inner.tree.read().note().cloned()
+    }
+
+    /// Folds everything committed so far and signs a checkpoint of it.
+    pub async fn settle(&self) -> Result<Option<String>, Refusal> {
+        let number = self.head().batch;
+        if *self.inner.folded.borrow() < number {
+            self.inner.state.checkpoint_wanted.store(true, Ordering::Release);
+            self.folded_to(number).await;
+        }
+        if self.inner.tree.read().is_signed() { Ok(self.checkpoint()) } else { self.sign_now().await }
+    }
+
+    async fn sign_now(&self) -> Result<Option<String>, Refusal> {
+        let mut tree = self.inner.tree.read().clone();
+        let op = tree.sign(&self.inner.state)?;
+        crate::fold::apply(&self.inner.state, storage::Run { ops: vec![op], durable: false }).await?;
+        let note = tree.note().cloned();
+        *self.inner.tree.write() = tree;
+        Ok(note)
+    }
+
+    /// Size and root of the folded tree.
+    pub fn folded_tree(&self) -> (u64, Hash) {
+        let tree = self.inner.tree.read();
+        (tree.size(), tree.root())
+    }
+
+    /// Proof that entry `index` is in the tree of `size` leaves. Errors: `ledger.range`.
+    pub async fn inclusion(&self, index: u64, size: u64) -> Result<Vec<Hash>, Refusal> {
+        let tree = self.inner.tree.read().clone();
+        tree.inclusion(&self.inner.state, index, size).await
+    }
+
+    /// Proof that the tree of `old` leaves is the beginning of that of `new`. Errors: `ledger.range`.
+    pub async fn consistency(&self, old: u64, new: u64) -> Result<Vec<Hash>, Refusal> {
+        let tree = self.inner.tree.read().clone();
+        tree.consistency(&self.inner.state, old, new).await
+    }
+
+    /// Bytes of a tree tile as in C2SP tlog-tiles. Errors: `storage.damaged` when it is missing.
+    pub async fn tile(&self, tile: crypto::merkle::Tile) -> Result<Vec<u8>, Refusal> {
+        let tree = self.inner.tree.read().clone();
+        tree.read_tile(&self.inner.state, tile).await
+    }
+
+    /// Sealed entries from `from` on, at most `limit`.
+    pub async fn entries(&self, from: u64, limit: usize) -> Result<Vec<SealedEntry>, Refusal> {
+        let state = &self.inner.state;
+        let mut out = Vec::new();
+        let mut number = self.batch_of(from).await?;
+        while out.len() < limit {
+            let batches = state.storage.tail(state.shard, number, 64).await.map_err(storage_refusal)?;
+            let Some(last) = batches.last() else { break };
+            number = last.number.next();
+            for batch in &batches {
+                let row = BatchRow::decode(&batch.row)
+                    .map_err(|why| Refusal::new(&code::STORAGE_DAMAGED, format!("batch {}: {why}", batch.number.0)))?;
+                let room = limit.saturating_sub(out.len());
+                let wanted = row.entries.into_iter().zip(row.first..).filter(|(_, index)| *index >= from).take(room);
+                out.extend(wanted.map(|(bytes, index)| SealedEntry { index, bytes }));
+            }
+        }
+        Ok(out)
+    }
+
+    /// Opens a sealed entry. Errors: `storage.damaged` naming it.
+    pub fn open_entry(&self, entry: &SealedEntry) -> Result<(TenantId, Fact), Refusal> {
+        crate::absorb::open_entry(&self.inner.state, entry.index, &entry.bytes)
+    }
+
+    /// Number of the last batch that begins at or before an entry.
+    async fn batch_of(&self, index: u64) -> Result<BatchNumber, Refusal> {
+        let (mut low, mut high) = (1u64, self.head().batch.0.max(1));
+        while low < high {
+            let middle = low.saturating_add(high).div_ceil(2);
+            if self.row_at(BatchNumber(middle)).await?.is_some_and(|row| row.first <= index) {
+                low = middle;
+            } else {
+                high = middle.saturating_sub(1);
+            }
+        }
+        Ok(BatchNumber(low))
+    }
+
+    pub(crate) async fn row_at(&self, number: BatchNumber) -> Result<Option<BatchRow>, Refusal> {
+        let state = &self.inner.state;
+        let found = state.storage.tail(state.shard, number, 1).await.map_err(storage_refusal)?;
+        let Some(batch) = found.first().filter(|batch| batch.number == number) else { return Ok(None) };
+        let row = BatchRow::decode(&batch.row);
+        row.map(Some).map_err(|why| Refusal::new(&code::STORAGE_DAMAGED, format!("batch {}: {why}", number.0)))
+    }
+
+    /// Takes no more units; the drivers end when what waits is committed and folded.
+    pub fn close(&self) {
+        self.inner.queue.write().take();
+    }
+}
+
+/// Name of the tenant kept for the house itself.
+pub const SYSTEM_TENANT: &str = "system";

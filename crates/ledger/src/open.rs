@@ -1,0 +1,229 @@
+//! Beginning and resuming a ledger.
+
+use crate::code::{self, Refusal};
+use crate::committer::{Committer, Waiting};
+use crate::draft::RuleBook;
+use crate::entry::{BatchRow, encode_fact};
+use crate::fold::Folder;
+use crate::house::{self, HouseEvent, HouseRules};
+use crate::ledger::{Inner, Ledger};
+use crate::ring::{Keys, Maker, Ring, RingPut, load, seal_fail};
+use crate::state::{Head, State, cause_refusal, storage_refusal};
+use crate::tree::Tree;
+use crate::unit::{Actor, Event, Rules};
+use crate::{Delay, absorb};
+use bytes::Bytes;
+use crypto::aead::{Aad, Key, LogKey};
+use crypto::id::{OperationId, TenantId};
+use crypto::seam::{Clock, Entropy, Seal, WallMs};
+use std::sync::Arc;
+use storage::{Batch, BatchId, BatchNumber, BoxFuture, Commit, Kind, Place, Put, Shard, Storage};
+use tokio::sync::{Notify, mpsc, watch};
+
+/// Units that may wait for the committer; one more is refused with `ledger.busy`.
+const QUEUE_MAX: usize = 4_096;
+
+/// What a ledger is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where sealed bytes rest.
+    pub storage: Arc<dyn Storage>,
+    /// Which shard.
+    pub shard: Shard,
+    /// Opens the root key.
+    pub seal: Arc<dyn Seal>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Waiting.
+    pub delay: Arc<dyn Delay>,
+    /// The engines' rules.
+    pub rules: Vec<Arc<dyn Rules>>,
+    /// Name of the cluster in checkpoint origins, used when the ledger is begun.
+    pub cluster: String,
+    /// Bytes for records kept in memory.
+    pub cache_bytes: u64,
+}
+
+/// A ledger and the work that keeps it going: poll each driver until it ends.
+pub struct Opened {
+    /// The handle.
+    pub ledger: Ledger,
+    /// Committer and fold; they end after [`Ledger::close`].
+    pub drivers: Vec<BoxFuture<'static, ()>>,
+    /// Whether this was the first start.
+    pub begun: bool,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("begun", &self.begun).finish_non_exhaustive()
+    }
+}
+
+/// Opens a ledger, beginning it in an empty store, and absorbs what was not folded.
+///
+/// Errors: `seal.invalid` when the seal does not open the root key, `storage.damaged` naming what is damaged,
+/// `storage.unavailable`. Nothing is written unless the store is empty.
+pub async fn open(mut parts: Parts) -> Result<Opened, Refusal> {
+    parts.rules.push(Arc::new(HouseRules));
+    let rules = Arc::new(RuleBook::new(std::mem::take(&mut parts.rules)));
+    let head = parts.storage.head(parts.shard).await.map_err(storage_refusal)?;
+    let begun = head.0 == 0;
+    if begun {
+        begin(&parts).await?;
+    }
+    let keys = load(parts.storage.as_ref(), parts.shard, parts.seal.as_ref()).await?;
+    let state = Arc::new(State::new(Arc::clone(&parts.storage), parts.shard, Ring::new(keys), parts.cache_bytes));
+    crate::seals::resume(&state).await?;
+    read_origin(&state).await?;
+    let (tree, mark) = Tree::load(&state).await?;
+    state.overlay.write().head = Head { batch: mark.batch, size: mark.size, time: WallMs(mark.time_ms) };
+    absorb_sides(&state, parts.entropy.as_ref(), mark.batch).await?;
+    absorb::tail(&state, &rules).await?;
+    Ok(assemble(parts, state, rules, tree, mark.batch, begun))
+}
+
+/// The first entry names the ledger.
+async fn read_origin(state: &State) -> Result<(), Refusal> {
+    let damaged = |what: &str| Refusal::new(&code::STORAGE_DAMAGED, format!("batch 1: {what}"));
+    let found = state.storage.tail(state.shard, BatchNumber(1), 1).await.map_err(storage_refusal)?;
+    let first = found.first().filter(|batch| batch.number.0 == 1).ok_or_else(|| damaged("missing"))?;
+    let row = BatchRow::decode(&first.row)?;
+    let entry = row.entries.first().ok_or_else(|| damaged("holds no entry"))?;
+    let (_, fact) = absorb::open_entry(state, 0, entry)?;
+    let HouseEvent::LedgerCreated { origin } = HouseEvent::decode(&fact.body)? else {
+        return Err(damaged("does not begin a ledger"));
+    };
+    let origin = origin.parse().map_err(|_| damaged("names no origin"))?;
+    state.origin.get_or_init(|| origin);
+    Ok(())
+}
+
+/// Side rows at or before the watermark are left where the store kept the second run of a fold but not the first; they
+/// are carried out again, in order. Later ones are laid over the state by `absorb::tail`.
+async fn absorb_sides(state: &State, entropy: &dyn Entropy, watermark: BatchNumber) -> Result<(), Refusal> {
+    let prefix = storage::Key::new(Kind::Side, state.shard, Vec::new());
+    let page = state.storage.scan(prefix, None, storage::LIMITS.page_max).await.map_err(storage_refusal)?;
+    for (key, sealed) in page {
+        let number = <[u8; 8]>::try_from(key.rest()).map(u64::from_be_bytes).unwrap_or_default();
+        if number <= watermark.0 {
+            let batches = state.storage.tail(state.shard, BatchNumber(number), 1).await.map_err(storage_refusal)?;
+            if let Some(batch) = batches.first().filter(|batch| batch.number.0 == number) {
+                let side = absorb::open_side(state, batch.number, batch.id, &sealed)?;
+                crate::fold::settle_side(state, entropy, batch.number, side).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn assemble(
+    parts: Parts,
+    state: Arc<State>,
+    rules: Arc<RuleBook>,
+    tree: Tree,
+    mark: BatchNumber,
+    begun: bool,
+) -> Opened {
+    let (send, queue) = mpsc::channel::<Waiting>(QUEUE_MAX);
+    let (folded_to, folded) = watch::channel(mark);
+    let wanted = Arc::new(Notify::new());
+    let tree = Arc::new(parking_lot::RwLock::new(tree));
+    let committer = Committer {
+        state: Arc::clone(&state),
+        rules: Arc::clone(&rules),
+        clock: Arc::clone(&parts.clock),
+        entropy: Arc::clone(&parts.entropy),
+        delay: Arc::clone(&parts.delay),
+        queue,
+        fold_wanted: Arc::clone(&wanted),
+        folded: folded.clone(),
+    };
+    let folder = Folder::new(
+        Arc::clone(&state),
+        Arc::clone(&tree),
+        Arc::clone(&parts.clock),
+        Arc::clone(&parts.entropy),
+        Arc::clone(&parts.delay),
+        Arc::clone(&wanted),
+        folded_to,
+    );
+    let later = folder.later();
+    let committing = async move {
+        committer.run().await;
+        // Wakes the fold for the last time.
+        later.close();
+    };
+    let inner = Inner {
+        state,
+        tree,
+        seal: parking_lot::RwLock::new(parts.seal),
+        clock: parts.clock,
+        entropy: parts.entropy,
+        queue: parking_lot::RwLock::new(Some(send)),
+        fold_wanted: wanted,
+        folded,
+    };
+    Opened { ledger: Ledger::new(inner), drivers: vec![Box::pin(committing), Box::pin(folder.run())], begun }
+}
+
+/// Writes batch 1: root key, the keys of the tenant `system`, and the entries that say so.
+async fn begin(parts: &Parts) -> Result<(), Refusal> {
+    let entropy = parts.entropy.as_ref();
+    let now = parts.clock.wall();
+    let maker = Maker { entropy, now };
+    let root = maker.fresh_root()?;
+    let mut puts = vec![maker.root(parts.seal.as_ref(), Arc::clone(&root))?];
+    puts.extend(maker.whole_tenant(TenantId::SYSTEM, &root)?);
+    let origin = format!("{}/{}", parts.cluster, parts.shard.0);
+    let mut events = vec![HouseEvent::LedgerCreated { origin }.event(house::LEDGER_CREATED)?];
+    for put in &puts {
+        events.push(house::key_created(put)?);
+    }
+    let mut id = [0; 16];
+    entropy.fill_secret(&mut id).map_err(crate::ring::no_entropy)?;
+    let batch = first_batch(parts, BatchId(id), now, &puts, &events)?;
+    match parts.storage.commit(batch).await {
+        // Another node was first: its keys are the ones.
+        Commit::Done | Commit::Conflict(_) => Ok(()),
+        Commit::Refused(cause) | Commit::Unknown(cause) => Err(cause_refusal(&cause)),
+    }
+}
+
+fn first_batch(parts: &Parts, id: BatchId, now: WallMs, puts: &[RingPut], events: &[Event]) -> Result<Batch, Refusal> {
+    let mut keys = Keys::default();
+    let number = BatchNumber(1);
+    let mut rows = Vec::new();
+    for (put, index) in puts.iter().zip(0u32..) {
+        let place = Place { number, id, index };
+        keys.hold(put.tenant, put.id, put.created, place, put.key.clone());
+        let value = put.row.encode()?.into();
+        rows.push(Put { key: place.ring_key(parts.shard, *put.tenant.as_bytes()), value });
+    }
+    let system =
+        keys.tenants.get(&TenantId::SYSTEM).ok_or_else(|| Refusal::new(&code::BUG, "no system keys were made"))?;
+    let log = &system.current_log()?.key;
+    let operation = OperationId::generate(now, parts.entropy.as_ref()).map_err(crate::ring::no_entropy)?;
+    let mut entries = Vec::new();
+    for (event, index) in events.iter().zip(0u64..) {
+        entries.push(first_entry(parts, log, index, operation, now, event)?);
+    }
+    let row = BatchRow { first: 0, time: now, entries }.encode()?;
+    Ok(Batch { shard: parts.shard, number, id, row, side: None, puts: rows })
+}
+
+fn first_entry(
+    parts: &Parts,
+    log: &Key<LogKey>,
+    index: u64,
+    operation: OperationId,
+    now: WallMs,
+    event: &Event,
+) -> Result<Bytes, Refusal> {
+    let plain = encode_fact(operation, now, &Actor::SYSTEM, event)?;
+    let aad = Aad::entry(TenantId::SYSTEM, parts.shard.0, index);
+    let sealed = log.seal(parts.entropy.as_ref(), aad, &plain).map_err(|error| seal_fail(&error))?;
+    Ok([TenantId::SYSTEM.as_bytes().as_slice(), &sealed].concat().into())
+}

@@ -1,0 +1,128 @@
+//! Reading the ring at start: seal opens roots, roots open tenant keys, those open the rest.
+
+use super::{AnyKey, Keys, Purpose, RingRow, damaged};
+use crate::code::{self, Refusal};
+use crate::state::storage_refusal;
+use crypto::aead::{Aad, Header, Key};
+use crypto::id::TenantId;
+use crypto::seam::Seal;
+use std::collections::HashMap;
+use std::sync::Arc;
+use storage::{BatchId, BatchNumber, Key as StoreKey, Kind, LIMITS, Place, Shard, Storage};
+
+/// A row with where it stands.
+type Placed = (TenantId, Place, RingRow);
+
+/// Loads every key. Errors: `seal.invalid` when the seal opens no root, `storage.damaged` naming the bad row.
+pub(crate) async fn load(storage: &dyn Storage, shard: Shard, seal: &dyn Seal) -> Result<Keys, Refusal> {
+    let rows = committed_rows(storage, shard).await?;
+    let mut keys = Keys::default();
+    open_roots(&rows, seal, &mut keys)?;
+    for (tenant, place, row) in rows.iter().filter(|(_, _, row)| row.purpose == Purpose::Tenant) {
+        let wrapped_by = header(row)?;
+        let Some(root) = keys.roots.iter().find(|held| held.id == wrapped_by) else { continue };
+        let aad = Aad::ring(*tenant, Purpose::Tenant as u8, row.id);
+        let key = root.key.unwrap_key(aad, &row.wrapped).map_err(|error| damaged(&name(*tenant, row), &error))?;
+        keys.hold(*tenant, row.id, row.created, *place, AnyKey::Tenant(Arc::new(key)));
+    }
+    for (tenant, place, row) in
+        rows.iter().filter(|(_, _, row)| !matches!(row.purpose, Purpose::Root | Purpose::Tenant))
+    {
+        let wrapped_by = header(row)?;
+        let under = keys.tenants.get(tenant).and_then(|held| held.tenant_by_id(wrapped_by).ok().cloned());
+        let Some(under) = under else { continue };
+        let key = AnyKey::unwrap_under(row.purpose, *tenant, row.id, &under, &row.wrapped)
+            .map_err(|error| damaged(&name(*tenant, row), &error))?;
+        keys.hold(*tenant, row.id, row.created, *place, key);
+    }
+    every_key_opened(&rows, &keys)?;
+    Ok(keys)
+}
+
+fn open_roots(rows: &[Placed], seal: &dyn Seal, keys: &mut Keys) -> Result<(), Refusal> {
+    for (_, place, row) in rows.iter().filter(|(_, _, row)| row.purpose == Purpose::Root) {
+        if let Ok(key) = Key::unseal(seal, row.id, &row.wrapped) {
+            keys.hold(TenantId::SYSTEM, row.id, row.created, *place, AnyKey::Root(Arc::new(key)));
+        }
+    }
+    if keys.roots.is_empty() {
+        return Err(Refusal::new(
+            &code::SEAL_INVALID,
+            format!("{} does not open the root key of this store, or the root key's row is damaged", seal.name()),
+        ));
+    }
+    Ok(())
+}
+
+/// A key none of whose rows opened is missing, and what rests under it would read as damaged later: say so now.
+fn every_key_opened(rows: &[Placed], keys: &Keys) -> Result<(), Refusal> {
+    for (tenant, _, row) in rows {
+        let held = keys.tenants.get(tenant);
+        let open = match row.purpose {
+            Purpose::Root => keys.roots.iter().any(|h| h.id == row.id),
+            Purpose::Tenant => held.is_some_and(|h| h.tenant.iter().any(|k| k.id == row.id)),
+            Purpose::Log => held.is_some_and(|h| h.log.iter().any(|k| k.id == row.id)),
+            Purpose::State => held.is_some_and(|h| h.state.iter().any(|k| k.id == row.id)),
+            Purpose::Name => held.is_some_and(|h| h.name.iter().any(|k| k.id == row.id)),
+            Purpose::Checkpoint => held.is_some_and(|h| h.checkpoint.iter().any(|k| k.id == row.id)),
+        };
+        if !open {
+            return Err(Refusal::new(
+                &code::STORAGE_DAMAGED,
+                format!("{} opens under no key that is held", name(*tenant, row)),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// All ring rows whose batch was committed; rows of lost attempts are no part of the ring.
+async fn committed_rows(storage: &dyn Storage, shard: Shard) -> Result<Vec<Placed>, Refusal> {
+    let mut rows = Vec::new();
+    let mut batches: HashMap<BatchNumber, Option<BatchId>> = HashMap::new();
+    let prefix = StoreKey::new(Kind::Ring, shard, Vec::new());
+    let mut after = None;
+    loop {
+        let page = storage.scan(prefix.clone(), after.take(), LIMITS.page_max).await.map_err(storage_refusal)?;
+        let full = page.len() == LIMITS.page_max;
+        after = page.last().map(|(key, _)| key.clone());
+        for (key, value) in page {
+            let (tenant, place) = parse_key(key.rest())?;
+            let committed = match batches.get(&place.number) {
+                Some(id) => *id,
+                None => {
+                    let found = storage.tail(shard, place.number, 1).await.map_err(storage_refusal)?;
+                    let id = found.first().filter(|batch| batch.number == place.number).map(|batch| batch.id);
+                    batches.insert(place.number, id);
+                    id
+                }
+            };
+            if committed == Some(place.id) {
+                let row = RingRow::decode(&value).map_err(|why| {
+                    Refusal::new(&code::STORAGE_DAMAGED, format!("ring row of tenant {tenant}: {why}"))
+                })?;
+                rows.push((tenant, place, row));
+            }
+        }
+        if !full {
+            return Ok(rows);
+        }
+    }
+}
+
+fn parse_key(rest: &[u8]) -> Result<(TenantId, Place), Refusal> {
+    let bad = || Refusal::new(&code::STORAGE_DAMAGED, "a ring row under a key that cannot be read");
+    let (tenant, place) = rest.split_first_chunk::<16>().ok_or_else(bad)?;
+    let place = <&[u8; 28]>::try_from(place).map_err(|_| bad())?;
+    Ok((TenantId::from_bytes(*tenant), Place::from_bytes(place)))
+}
+
+fn header(row: &RingRow) -> Result<crypto::id::KeyId, Refusal> {
+    Header::parse(&row.wrapped)
+        .map(|header| header.key_id)
+        .map_err(|error| damaged(&format!("ring key {}", row.id), &error))
+}
+
+fn name(tenant: TenantId, row: &RingRow) -> String {
+    format!("ring key {} ({:?}) of tenant {tenant}", row.id, row.purpose)
+}
