@@ -10,10 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::runtime::Builder;
 
 use crate::drive::{self, Shape};
-use crate::link::{Link, Peer};
+use crate::link::{self, Peer, ask};
 use crate::machine::{self, Core, Owned};
 use crate::{Fail, Plan};
 
@@ -156,15 +155,6 @@ fn route(number: u64) -> String {
     format!("/api/v1/secrets/bench/{:03}/{number:07}", number % 1000)
 }
 
-fn request(method: &str, route: &str, token: &str, body: Option<&str>) -> String {
-    let body = body
-        .map_or(String::new(), |b| format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{b}", b.len()));
-    let end = if body.is_empty() { "\r\n" } else { "" };
-    format!(
-        "{method} {route} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nAccept: application/json\r\n{body}{end}"
-    )
-}
-
 fn put(token: &str, number: u64, value: &str, out: &mut Vec<u8>) {
     let body = format!("{{\"value\":\"{value}\"}}");
     out.extend_from_slice(request("PUT", &route(number), token, Some(&body)).as_bytes());
@@ -182,12 +172,9 @@ pub(crate) fn write_shape(token: &str, count: u64) -> Shape {
     Arc::new(move |dice, out| put(&token, dice.below(count), &value, out))
 }
 
-fn ask(peer: &Peer, request: &[u8]) -> Result<(u16, Vec<u8>), Fail> {
-    Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let mut link = Link::open(peer).await?;
-        let answer = link.ask(request).await?;
-        Ok((answer.status, link.body(answer).to_vec()))
-    })
+/// A request with a session token.
+fn request(method: &str, route: &str, token: &str, body: Option<&str>) -> String {
+    link::request(method, route, ("Authorization", &format!("Bearer {token}")), body)
 }
 
 /// The `export NAME=value` lines a development server prints; the rest of its output is read and dropped.

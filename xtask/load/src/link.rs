@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime::Builder;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -94,6 +95,28 @@ impl Link {
     pub(crate) fn body(&self, answer: Answer) -> &[u8] {
         &self.buffer[answer.body_at..answer.body_at + answer.body_bytes]
     }
+}
+
+/// The text of a whole request; the header proves who asks.
+pub(crate) fn request(method: &str, route: &str, proof: (&str, &str), body: Option<&str>) -> String {
+    let (header, value) = proof;
+    let head =
+        format!("{method} {route} HTTP/1.1\r\nHost: localhost\r\n{header}: {value}\r\nAccept: application/json\r\n");
+    match body {
+        None => format!("{head}\r\n"),
+        Some(body) => {
+            format!("{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        }
+    }
+}
+
+/// One request on a connection of its own.
+pub(crate) fn ask(peer: &Peer, request: &[u8]) -> Result<(u16, Vec<u8>), Fail> {
+    Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let mut link = Link::open(peer).await?;
+        let answer = link.ask(request).await?;
+        Ok((answer.status, link.body(answer).to_vec()))
+    })
 }
 
 /// The head, once it is complete. An answer says its length: a chunked one is refused.

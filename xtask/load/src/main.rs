@@ -7,6 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
 mod aumbry;
+mod bao;
 mod bare;
 mod drive;
 mod idle;
@@ -40,7 +41,9 @@ enum Part {
     Reads,
     /// Durable writes beside the bare flush loop.
     Writes,
-    /// The same with a million secrets; starts and memory.
+    /// Reads and durable writes beside OpenBao, where `bao` is installed.
+    Bao,
+    /// A store of a million secrets: reads, writes, starts, memory.
     Scale,
 }
 
@@ -129,11 +132,12 @@ fn run(flags: &Flags) -> Result<(), Fail> {
     let plan = Plan::new(flags, folder.path())?;
     let mut report = Report::new(&plan, flags.quick);
     let wanted = |part: Part| flags.only.is_empty() || flags.only.contains(&part);
-    let parts: [(Part, Measure); 5] = [
+    let parts: [(Part, Measure); 6] = [
         (Part::Idle, idle::measure),
         (Part::Noise, reads::noise),
         (Part::Reads, reads::measure),
         (Part::Writes, writes::measure),
+        (Part::Bao, bao::measure),
         (Part::Scale, scale::measure),
     ];
     for (part, measure) in parts.into_iter().filter(|(part, _)| wanted(*part)) {
