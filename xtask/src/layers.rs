@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::licences;
 use crate::shell::{Outcome, cargo, take};
 use crate::tree::{Member, members, read};
 
@@ -40,11 +41,13 @@ pub(crate) fn run() -> Outcome {
     for name in &table.nowhere.crates {
         wrong.extend(anywhere(name)?);
     }
+    let (unlisted, packages) = licences::check()?;
+    wrong.extend(unlisted);
     if wrong.is_empty() {
-        println!("layers: {} crates, all arrows allowed", members.len());
+        println!("layers: {} crates, all arrows allowed; {packages} packages, all licences listed", members.len());
         return Ok(());
     }
-    Err(format!("{} arrows are not allowed\n  {}", wrong.len(), wrong.join("\n  ")))
+    Err(format!("{} dependencies are not allowed\n  {}", wrong.len(), wrong.join("\n  ")))
 }
 
 fn check(table: &Table, members: &[Member]) -> Vec<String> {

@@ -4,6 +4,7 @@
 
 mod bench;
 mod layers;
+mod licences;
 mod nightly;
 mod openapi;
 mod shell;
@@ -18,7 +19,7 @@ cargo xtask <task>
 
   test [FILTER…]      build and run every test of the workspace, documentation examples included
   tidy                file rules: lengths, words, manifests, security cases, deployment files, links
-  layers              check crate dependencies against xtask/layers.toml
+  layers              check crate dependencies against xtask/layers.toml, licences and sources against deny.toml
   openapi [--write]   compare docs/openapi.json with what the binary prints, or write it
   bench [FLAGS…]      measure against a bare handler; `cargo xtask bench --help`
   nightly             feature matrix, long simulations, release checks, licences
