@@ -4,8 +4,10 @@
 
 mod barrier;
 mod golden;
+mod memory;
 mod merkle;
 mod note;
+mod seams;
 mod wycheproof;
 
 /// Reads hex, for vectors.
