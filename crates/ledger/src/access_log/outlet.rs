@@ -1,0 +1,154 @@
+//! One sink as the log sees it: how far it is, whether it works, when it is tried again.
+
+use super::segment::Header;
+use super::sink::{Chunk, Numbered, Sink, SinkError};
+use crate::Delay;
+use crypto::seam::Clock;
+use futures::FutureExt;
+use futures::future::{Either, select};
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A sink that gives no answer for this long has failed.
+pub const SINK_DEADLINE: Duration = Duration::from_secs(2);
+const RETRY_AFTER_ERROR: Duration = Duration::from_millis(100);
+const RETRY_AFTER_HANG: Duration = Duration::from_secs(1);
+
+/// Counts of one sink, for metrics and the status page.
+#[derive(Debug, Default)]
+pub struct SinkCounters {
+    failures: AtomicU64,
+    missed_rows: AtomicU64,
+    failing: AtomicBool,
+}
+
+impl SinkCounters {
+    /// Calls that failed.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Rows that other sinks have and this one does not.
+    pub fn missed_rows(&self) -> u64 {
+        self.missed_rows.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last call failed.
+    pub fn failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note(&self, failed: bool) {
+        self.failing.store(failed, Ordering::Relaxed);
+        if failed {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What all outlets are called with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Means<'a> {
+    pub(super) clock: &'a dyn Clock,
+    pub(super) delay: &'a dyn Delay,
+}
+
+#[derive(Debug)]
+pub(super) struct Outlet {
+    pub(super) sink: Arc<dyn Sink>,
+    pub(super) counters: Arc<SinkCounters>,
+    /// Segment it is writing, and how many bytes and rows of it it has.
+    segment: u64,
+    bytes: usize,
+    rows: u64,
+    retry_at: Option<Duration>,
+    pub(super) last_error: Option<SinkError>,
+}
+
+impl Outlet {
+    pub(super) fn new(sink: Arc<dyn Sink>) -> Outlet {
+        let counters = Arc::new(SinkCounters::default());
+        Outlet { sink, counters, segment: 0, bytes: 0, rows: 0, retry_at: None, last_error: None }
+    }
+
+    /// Offers everything up to the end of `frames`, the open segment's. An outlet that failed a moment ago is passed
+    /// over unless the rows are urgent.
+    pub(super) async fn offer(&mut self, means: Means<'_>, load: Load<'_>) -> Result<(), SinkError> {
+        if self.segment != load.header.number {
+            (self.segment, self.bytes, self.rows) = (load.header.number, 0, 0);
+        }
+        let now = means.clock.monotonic();
+        if let (Some(at), Some(error)) = (self.retry_at, &self.last_error)
+            && now < at
+            && !load.urgent
+        {
+            return Err(error.clone());
+        }
+        let chunk = Chunk {
+            header: load.header,
+            offset: u64::try_from(self.bytes).unwrap_or(u64::MAX),
+            frames: load.frames.get(self.bytes..).unwrap_or_default(),
+            rows: load.notes,
+            urgent: load.urgent,
+        };
+        let outcome = answered(means.delay, async { self.sink.append(chunk).await }).await;
+        self.counters.note(outcome.is_err());
+        match outcome {
+            Ok(()) => {
+                (self.bytes, self.rows) = (load.frames.len(), load.rows);
+                (self.retry_at, self.last_error) = (None, None);
+                Ok(())
+            }
+            Err(error) => {
+                let pause = if error == SinkError::Hung { RETRY_AFTER_HANG } else { RETRY_AFTER_ERROR };
+                self.retry_at = Some(means.clock.monotonic().saturating_add(pause));
+                self.last_error = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether it lacks rows of a segment with this many.
+    pub(super) fn is_behind(&self, number: u64, rows: u64) -> bool {
+        self.segment != number || self.rows < rows
+    }
+
+    /// Counts what it will never get of a segment that is closed.
+    pub(super) fn give_up(&mut self, number: u64, rows: u64) {
+        let has = if self.segment == number { self.rows } else { 0 };
+        self.counters.missed_rows.fetch_add(rows.saturating_sub(has), Ordering::Relaxed);
+    }
+}
+
+/// What is offered to every outlet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load<'a> {
+    pub(super) header: &'a Header,
+    /// All frames of the open segment so far.
+    pub(super) frames: &'a [u8],
+    /// How many rows they are.
+    pub(super) rows: u64,
+    /// The newest of them.
+    pub(super) notes: &'a [Numbered],
+    pub(super) urgent: bool,
+}
+
+/// Runs a sink's call to its end, its panic, or the deadline. A call that answers at once costs no timer.
+pub(super) async fn answered<T>(
+    delay: &dyn Delay,
+    call: impl Future<Output = Result<T, SinkError>>,
+) -> Result<T, SinkError> {
+    let mut call = pin!(AssertUnwindSafe(call).catch_unwind());
+    let caught = match futures::poll!(call.as_mut()) {
+        std::task::Poll::Ready(caught) => caught,
+        std::task::Poll::Pending => match select(call, delay.wait(SINK_DEADLINE)).await {
+            Either::Left((caught, _)) => caught,
+            Either::Right(_) => return Err(SinkError::Hung),
+        },
+    };
+    caught.unwrap_or(Err(SinkError::Panicked))
+}
