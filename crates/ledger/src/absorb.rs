@@ -11,26 +11,28 @@ use crate::unit::{EventRef, Position, Stamp};
 use bytes::Bytes;
 use crypto::aead::{Aad, Header};
 use crypto::id::TenantId;
-use storage::{BatchId, BatchNumber, StoredBatch};
+use storage::StoredBatch;
 
 /// Batches read at once.
 const PAGE: usize = 64;
 
 /// Absorbs everything after the head this node knows.
 pub(crate) async fn tail(state: &State, rules: &RuleBook) -> Result<(), Refusal> {
-    loop {
-        let from = state.head().batch.next();
-        let batches = state.storage.tail(state.shard, from, PAGE).await.map_err(storage_refusal)?;
-        let full = batches.len() == PAGE;
-        for stored in batches {
-            let built = read(state, rules, &stored, state.head().size).await?;
-            state.ring.adopt(&[], &built.side.rings);
-            state.overlay.write().take(stored.number, built);
-        }
-        if !full {
-            return Ok(());
-        }
+    while page(state, rules).await? {}
+    Ok(())
+}
+
+/// Absorbs some batches after the head; tells whether there may be more.
+pub(crate) async fn page(state: &State, rules: &RuleBook) -> Result<bool, Refusal> {
+    let from = state.head().batch.next();
+    let batches = state.storage.tail(state.shard, from, PAGE).await.map_err(storage_refusal)?;
+    let full = batches.len() == PAGE;
+    for stored in batches {
+        let built = read(state, rules, &stored, state.head().size).await?;
+        state.ring.adopt(&[], &built.side.rings);
+        state.overlay.write().take(stored.number, built);
     }
+    Ok(full)
 }
 
 /// Opens a batch and evolves the records it changes; `size` is that of the tree before it.
@@ -49,7 +51,7 @@ pub(crate) async fn read(state: &State, rules: &RuleBook, stored: &StoredBatch, 
         draft.apply(&EventRef { kind: &fact.kind, body: &fact.body, stamp: &stamp }).await?;
         draft.keep_unit();
     }
-    let side = stored.side.as_ref().map(|side| open_side(state, stored.number, stored.id, side)).transpose()?;
+    let side = stored.side.as_ref().map(|side| open_side(state, stored, side)).transpose()?;
     Ok(Built {
         records: draft.finish(),
         entries: row.entries,
@@ -76,12 +78,15 @@ pub(crate) fn open_entry(state: &State, index: u64, entry: &Bytes) -> Result<(Te
 }
 
 /// Opens a side row.
-pub(crate) fn open_side(state: &State, number: BatchNumber, id: BatchId, sealed: &Bytes) -> Result<Side, Refusal> {
+pub(crate) fn open_side(state: &State, batch: &StoredBatch, sealed: &Bytes) -> Result<Side, Refusal> {
+    let number = batch.number;
     let name = format!("side row of batch {}", number.0);
+    let row = BatchRow::decode(&batch.row)
+        .map_err(|why| Refusal::new(&code::STORAGE_DAMAGED, format!("batch {}: {why}", number.0)))?;
     let header = Header::parse(sealed).map_err(|error| damaged(&name, &error))?;
     let keys = state.ring.tenant(TenantId::SYSTEM)?;
     let key = keys.state_by_id(header.key_id).map_err(|error| damaged(&name, &error))?;
-    let bound = side_bound(number, id);
+    let bound = side_bound(number, batch.id, row.time);
     let plain = key.open(Aad::volatile(TenantId::SYSTEM, &bound), sealed).map_err(|error| damaged(&name, &error))?;
     Side::decode(plain.expose()).map_err(|why| Refusal::new(&code::STORAGE_DAMAGED, format!("{name}: {why}")))
 }

@@ -326,7 +326,8 @@ impl<'a> Build<'a> {
             return Ok(None);
         }
         let row = BatchRow { first, time: now, entries: all.entries };
-        let side = if all.side.is_empty() { None } else { Some(seal_side(state, entropy, number, id, &all.side)?) };
+        let side =
+            if all.side.is_empty() { None } else { Some(seal_side(state, entropy, number, (id, now), &all.side)?) };
         for (put, place) in &rings {
             let value = put.row.encode()?;
             all.puts.push(Put { key: place.ring_key(state.shard, *put.tenant.as_bytes()), value: value.into() });
@@ -340,20 +341,20 @@ impl<'a> Build<'a> {
 }
 
 /// What a side row is bound to: longer than any volatile key, so it opens nowhere else.
-pub(crate) fn side_bound(number: BatchNumber, id: BatchId) -> Vec<u8> {
-    [b"side".as_slice(), &number.0.to_be_bytes(), &id.0].concat()
+pub(crate) fn side_bound(number: BatchNumber, id: BatchId, time: WallMs) -> Vec<u8> {
+    [b"side".as_slice(), &number.0.to_be_bytes(), &id.0, &time.0.to_be_bytes()].concat()
 }
 
 fn seal_side(
     state: &State,
     entropy: &dyn Entropy,
     number: BatchNumber,
-    id: BatchId,
+    (id, time): (BatchId, WallMs),
     side: &Side,
 ) -> Result<Bytes, Refusal> {
     let keys = state.ring.tenant(TenantId::SYSTEM)?;
     let plain = SecretBytes::new(side.encode()?);
-    let bound = side_bound(number, id);
+    let bound = side_bound(number, id, time);
     let sealed = keys.current_state()?.key.seal(entropy, Aad::volatile(TenantId::SYSTEM, &bound), plain.expose());
     Ok(sealed.map_err(|error| seal_fail(&error))?.into())
 }

@@ -5,7 +5,7 @@ use crate::keyspace::intent_key;
 use crate::ledger::Ledger;
 use crate::ring::damaged;
 use crate::side::StoredIntent;
-use crate::state::storage_refusal;
+use crate::state::{State, storage_refusal};
 use crate::unit::{IntentKey, Position};
 use crypto::aead::{Aad, Header};
 use crypto::id::{OperationId, TenantId};
@@ -45,7 +45,7 @@ impl Ledger {
         let limit = limit.min(storage::LIMITS.page_max);
         let page = state.storage.scan(Key::new(Kind::Intent, state.shard, Vec::new()), None, limit).await;
         for (key, sealed) in page.map_err(storage_refusal)? {
-            let intent = self.open_intent(&key, &sealed)?;
+            let intent = open_intent(state, &key, &sealed)?;
             found.insert((intent.key, intent.tenant), intent);
         }
         for (key, intent) in overlaid {
@@ -55,24 +55,6 @@ impl Ledger {
             };
         }
         Ok(found.into_values().collect())
-    }
-
-    fn open_intent(&self, key: &Key, sealed: &[u8]) -> Result<StoredIntent, Refusal> {
-        let state = &self.inner.state;
-        let name = format!("intent {key:?}");
-        let bad = || Refusal::new(&code::STORAGE_DAMAGED, format!("{name} stands under a key that cannot be read"));
-        let (due, rest) = key.rest().split_first_chunk::<8>().ok_or_else(bad)?;
-        let (tenant, id) = rest.split_first_chunk::<16>().ok_or_else(bad)?;
-        let id = <[u8; 16]>::try_from(id).map_err(|_| bad())?;
-        let tenant = TenantId::from_bytes(*tenant);
-        let at = IntentKey { due: WallMs(u64::from_be_bytes(*due)), id };
-        let store_key = intent_key(state.shard, tenant, &at);
-        let header = Header::parse(sealed).map_err(|error| damaged(&name, &error))?;
-        let keys = state.ring.tenant(tenant).map_err(|_| bad())?;
-        let key = keys.state_by_id(header.key_id).map_err(|error| damaged(&name, &error))?;
-        let plain = key.open(Aad::intent(tenant, store_key.rest()), sealed).map_err(|error| damaged(&name, &error))?;
-        StoredIntent::decode(plain.expose())
-            .map_err(|why| Refusal::new(&code::STORAGE_DAMAGED, format!("{name}: {why}")))
     }
 
     /// Whether an operation took effect. Looks at entries of about ten minutes after the id was made.
@@ -132,4 +114,21 @@ impl Ledger {
 /// When an id was made: its first 48 bits.
 fn id_time(operation: OperationId) -> WallMs {
     WallMs(operation.as_bytes().iter().take(6).fold(0, |ms, byte| (ms << 8) | u64::from(*byte)))
+}
+
+/// Opens a stored intent.
+pub(crate) fn open_intent(state: &State, key: &Key, sealed: &[u8]) -> Result<StoredIntent, Refusal> {
+    let name = format!("intent {key:?}");
+    let bad = || Refusal::new(&code::STORAGE_DAMAGED, format!("{name} stands under a key that cannot be read"));
+    let (due, rest) = key.rest().split_first_chunk::<8>().ok_or_else(bad)?;
+    let (tenant, id) = rest.split_first_chunk::<16>().ok_or_else(bad)?;
+    let id = <[u8; 16]>::try_from(id).map_err(|_| bad())?;
+    let tenant = TenantId::from_bytes(*tenant);
+    let at = IntentKey { due: WallMs(u64::from_be_bytes(*due)), id };
+    let store_key = intent_key(state.shard, tenant, &at);
+    let header = Header::parse(sealed).map_err(|error| damaged(&name, &error))?;
+    let keys = state.ring.tenant(tenant).map_err(|_| bad())?;
+    let key = keys.state_by_id(header.key_id).map_err(|error| damaged(&name, &error))?;
+    let plain = key.open(Aad::intent(tenant, store_key.rest()), sealed).map_err(|error| damaged(&name, &error))?;
+    StoredIntent::decode(plain.expose()).map_err(|why| Refusal::new(&code::STORAGE_DAMAGED, format!("{name}: {why}")))
 }

@@ -203,8 +203,8 @@ impl Folder {
             return Ok(());
         }
         self.signed_at = Some(now);
-        let op = tree.sign(&self.state)?;
-        apply(&self.state, Run { ops: vec![op], durable: false }).await
+        let ops = tree.sign(&self.state)?;
+        apply(&self.state, Run { ops, durable: false }).await
     }
 }
 

@@ -89,3 +89,14 @@ pub(crate) fn watermark_key(shard: Shard) -> StoreKey {
 pub(crate) fn meta_key(shard: Shard, name: &str) -> StoreKey {
     StoreKey::new(Kind::Meta, shard, name.as_bytes().to_vec())
 }
+
+/// Prefix of all tree tiles.
+pub(crate) fn tiles_prefix(shard: Shard) -> StoreKey {
+    StoreKey::new(Kind::Record, shard, [LEDGER_RECORDS, b't'].to_vec())
+}
+
+/// Level and index of a tile's key.
+pub(crate) fn tile_of(key: &StoreKey) -> Option<(u8, u64)> {
+    let [LEDGER_RECORDS, b't', level, index @ ..] = key.rest() else { return None };
+    Some((*level, u64::from_be_bytes(index.try_into().ok()?)))
+}

@@ -188,8 +188,8 @@ impl Ledger {
 
     async fn sign_now(&self) -> Result<Option<String>, Refusal> {
         let mut tree = self.inner.tree.read().clone();
-        let op = tree.sign(&self.inner.state)?;
-        crate::fold::apply(&self.inner.state, storage::Run { ops: vec![op], durable: false }).await?;
+        let ops = tree.sign(&self.inner.state)?;
+        crate::fold::apply(&self.inner.state, storage::Run { ops, durable: false }).await?;
         let note = tree.note().cloned();
         *self.inner.tree.write() = tree;
         Ok(note)

@@ -26,21 +26,23 @@ mod state;
 mod tree;
 pub mod unit;
 mod value;
+mod verify;
 
 pub use code::{Class, Code, Refusal};
 pub use due::OperationState;
 pub use hierarchy::KeyInfo;
 pub use ledger::{Child, Ledger, SYSTEM_TENANT, SealedEntry};
-pub use open::{Opened, Parts, open};
+pub use open::{Opened, Parts, forget_records, open};
 pub use path::{Path, Prefix};
 pub use ring::Purpose;
 pub use side::{StoredIntent, StoredPlace};
 pub use state::Head;
 pub use unit::{
     Actor, BlobPut, Command, Context, Damaged, Dropped, Event, EventRef, Halt, Idempotency, IntentKey, KeyPut,
-    NewIntent, Outcome, Position, Receipt, RecordKind, RecordName, Rules, Stamp, Unit, View, VolatilePut,
+    NewIntent, Outcome, PointedValue, Position, Receipt, RecordKind, RecordName, Rules, Stamp, Unit, View, VolatilePut,
 };
 pub use value::{FreshValue, ValueRef};
+pub use verify::{Bad, Checked, Report, Verification, verify};
 
 use std::time::Duration;
 use storage::BoxFuture;

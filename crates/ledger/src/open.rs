@@ -22,6 +22,8 @@ use tokio::sync::{Notify, mpsc, watch};
 
 /// Units that may wait for the committer; one more is refused with `ledger.busy`.
 const QUEUE_MAX: usize = 4_096;
+/// Unfolded bytes above which a start folds before it absorbs more.
+const REPLAY_BYTES_MAX: usize = 32 << 20;
 
 /// What a ledger is made of.
 #[derive(Debug)]
@@ -81,8 +83,14 @@ pub async fn open(mut parts: Parts) -> Result<Opened, Refusal> {
     let (tree, mark) = Tree::load(&state).await?;
     state.overlay.write().head = Head { batch: mark.batch, size: mark.size, time: WallMs(mark.time_ms) };
     absorb_sides(&state, parts.entropy.as_ref(), mark.batch).await?;
-    absorb::tail(&state, &rules).await?;
-    Ok(assemble(parts, state, rules, tree, mark.batch, begun))
+    let (mut folder, kept) = folder(&parts, &state, tree, mark.batch);
+    while absorb::page(&state, &rules).await? {
+        // Bounded memory however long the tail is, as after the loss of all records.
+        if state.overlay.read().bytes > REPLAY_BYTES_MAX {
+            folder.fold().await?;
+        }
+    }
+    Ok(assemble(parts, state, rules, folder, kept, begun))
 }
 
 /// The first entry names the ledger.
@@ -111,7 +119,7 @@ async fn absorb_sides(state: &State, entropy: &dyn Entropy, watermark: BatchNumb
         if number <= watermark.0 {
             let batches = state.storage.tail(state.shard, BatchNumber(number), 1).await.map_err(storage_refusal)?;
             if let Some(batch) = batches.first().filter(|batch| batch.number.0 == number) {
-                let side = absorb::open_side(state, batch.number, batch.id, &sealed)?;
+                let side = absorb::open_side(state, batch, &sealed)?;
                 crate::fold::settle_side(state, entropy, batch.number, side).await?;
             }
         }
@@ -119,30 +127,19 @@ async fn absorb_sides(state: &State, entropy: &dyn Entropy, watermark: BatchNumb
     Ok(())
 }
 
-fn assemble(
-    parts: Parts,
-    state: Arc<State>,
-    rules: Arc<RuleBook>,
-    tree: Tree,
-    mark: BatchNumber,
-    begun: bool,
-) -> Opened {
-    let (send, queue) = mpsc::channel::<Waiting>(QUEUE_MAX);
+/// What folder, committer and handle share.
+struct Kept {
+    tree: Arc<parking_lot::RwLock<Tree>>,
+    wanted: Arc<Notify>,
+    folded: watch::Receiver<BatchNumber>,
+}
+
+fn folder(parts: &Parts, state: &Arc<State>, tree: Tree, mark: BatchNumber) -> (Folder, Kept) {
     let (folded_to, folded) = watch::channel(mark);
     let wanted = Arc::new(Notify::new());
     let tree = Arc::new(parking_lot::RwLock::new(tree));
-    let committer = Committer {
-        state: Arc::clone(&state),
-        rules: Arc::clone(&rules),
-        clock: Arc::clone(&parts.clock),
-        entropy: Arc::clone(&parts.entropy),
-        delay: Arc::clone(&parts.delay),
-        queue,
-        fold_wanted: Arc::clone(&wanted),
-        folded: folded.clone(),
-    };
     let folder = Folder::new(
-        Arc::clone(&state),
+        Arc::clone(state),
         Arc::clone(&tree),
         Arc::clone(&parts.clock),
         Arc::clone(&parts.entropy),
@@ -150,6 +147,21 @@ fn assemble(
         Arc::clone(&wanted),
         folded_to,
     );
+    (folder, Kept { tree, wanted, folded })
+}
+
+fn assemble(parts: Parts, state: Arc<State>, rules: Arc<RuleBook>, folder: Folder, kept: Kept, begun: bool) -> Opened {
+    let (send, queue) = mpsc::channel::<Waiting>(QUEUE_MAX);
+    let committer = Committer {
+        state: Arc::clone(&state),
+        rules,
+        clock: Arc::clone(&parts.clock),
+        entropy: Arc::clone(&parts.entropy),
+        delay: Arc::clone(&parts.delay),
+        queue,
+        fold_wanted: Arc::clone(&kept.wanted),
+        folded: kept.folded.clone(),
+    };
     let later = folder.later();
     let committing = async move {
         committer.run().await;
@@ -158,15 +170,42 @@ fn assemble(
     };
     let inner = Inner {
         state,
-        tree,
+        tree: kept.tree,
         seal: parking_lot::RwLock::new(parts.seal),
         clock: parts.clock,
         entropy: parts.entropy,
         queue: parking_lot::RwLock::new(Some(send)),
-        fold_wanted: wanted,
-        folded,
+        fold_wanted: kept.wanted,
+        folded: kept.folded,
     };
     Opened { ledger: Ledger::new(inner), drivers: vec![Box::pin(committing), Box::pin(folder.run())], begun }
+}
+
+/// Removes every derived record; the next [`open`] makes them again from the entries. Repeat it if it is cut off.
+///
+/// Errors: `storage.unavailable`. Entries, keys, blobs, intents and volatile things are not touched.
+pub async fn forget_records(storage: &dyn Storage, shard: Shard) -> Result<u64, Refusal> {
+    // The watermark first: without it nothing that is left is taken for whole.
+    let watermark = storage::Op::Delete(crate::keyspace::watermark_key(shard));
+    remove(storage, vec![watermark]).await?;
+    let prefix = storage::Key::new(Kind::Record, shard, Vec::new());
+    let mut removed = 0u64;
+    loop {
+        let page = storage.scan(prefix.clone(), None, storage::LIMITS.page_max).await.map_err(storage_refusal)?;
+        if page.is_empty() {
+            return Ok(removed);
+        }
+        removed = removed.saturating_add(u64::try_from(page.len()).unwrap_or(u64::MAX));
+        remove(storage, page.into_iter().map(|(key, _)| storage::Op::Delete(key)).collect()).await?;
+    }
+}
+
+async fn remove(storage: &dyn Storage, ops: Vec<storage::Op>) -> Result<(), Refusal> {
+    match storage.apply(storage::Run { ops, durable: false }).await {
+        Commit::Done => Ok(()),
+        Commit::Refused(cause) | Commit::Unknown(cause) => Err(cause_refusal(&cause)),
+        Commit::Conflict(_) => Err(Refusal::new(&code::BUG, "a run that conflicts")),
+    }
 }
 
 /// Writes batch 1: root key, the keys of the tenant `system`, and the entries that say so.

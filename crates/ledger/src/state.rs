@@ -247,7 +247,7 @@ impl State {
         Ok((expires > now_ms).then_some(body))
     }
 
-    fn open_volatile(&self, name: VolatileName, stored: &[u8]) -> Result<(u64, Arc<[u8]>), Refusal> {
+    pub(crate) fn open_volatile(&self, name: VolatileName, stored: &[u8]) -> Result<(u64, Arc<[u8]>), Refusal> {
         let bad = || Refusal::new(&code::STORAGE_DAMAGED, "a volatile row cut short");
         let (expires, sealed) = stored.split_first_chunk::<8>().ok_or_else(bad)?;
         let header = Header::parse(sealed).map_err(|error| damaged("a volatile row", &error))?;

@@ -12,7 +12,7 @@ use crypto::merkle::{
     Frontier, Node, ProofError, TILE_HEIGHT, TILE_WIDTH, Tile, TileHashes, consistency_nodes, consistency_proof,
     inclusion_nodes, inclusion_proof, leaf_hash,
 };
-use crypto::note::sign_checkpoint;
+use crypto::note::{VerifierKey, sign_checkpoint};
 use crypto::seam::Entropy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -125,17 +125,21 @@ impl Tree {
         Ok(Op::Put(watermark_key(state.shard), sealed.into()))
     }
 
-    /// Signs the tree as it is.
-    pub(crate) fn sign(&mut self, state: &State) -> Result<Op, Refusal> {
+    /// Signs the tree as it is. The public key is kept beside the checkpoint, for checks without the seal.
+    pub(crate) fn sign(&mut self, state: &State) -> Result<Vec<Op>, Refusal> {
         let keys = state.ring.tenant(TenantId::SYSTEM)?;
         let signer = keys
             .checkpoint
             .as_ref()
             .ok_or_else(|| Refusal::new(&code::SEAL_SEALED, "the checkpoint key is not loaded"))?;
         let note = sign_checkpoint(state.origin()?, self.size(), &self.root(), &signer.key);
-        let op = Op::Put(meta_key(state.shard, "checkpoint"), note.clone().into_bytes().into());
+        let verifier = VerifierKey::new(state.origin()?.clone(), signer.key.public()).to_string();
+        let ops = vec![
+            Op::Put(meta_key(state.shard, "verifier"), verifier.into_bytes().into()),
+            Op::Put(meta_key(state.shard, "checkpoint"), note.clone().into_bytes().into()),
+        ];
         self.note = Some((self.size(), note));
-        Ok(op)
+        Ok(ops)
     }
 
     /// Bytes of a tile of the folded tree.

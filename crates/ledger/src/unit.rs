@@ -134,6 +134,28 @@ pub trait Rules: Send + Sync + Debug {
         before: Option<&[u8]>,
         event: &EventRef<'_>,
     ) -> Result<Option<Vec<u8>>, Damaged>;
+    /// The values a record of these rules points to; asked by verification.
+    fn values(&self, kind: RecordKind, record: &[u8]) -> Result<Vec<PointedValue>, Damaged> {
+        let _ = (kind, record);
+        Ok(Vec::new())
+    }
+}
+
+/// A value that a record points to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PointedValue {
+    /// Its wrapped data key.
+    pub key: Place,
+    /// Its sealed bytes.
+    pub blob: Place,
+    /// What it belongs to.
+    pub kind: &'static str,
+    /// Full path of that.
+    pub path: String,
+    /// Version of that.
+    pub version: u64,
+    /// Id it was sealed with.
+    pub blob_id: BlobId,
 }
 
 /// Why a decision ended without an outcome.

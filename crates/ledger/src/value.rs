@@ -3,7 +3,7 @@
 use crate::code::{self, Refusal};
 use crate::ledger::Ledger;
 use crate::ring::{damaged, no_entropy, seal_fail};
-use crate::state::storage_refusal;
+use crate::state::{State, storage_refusal};
 use bytes::Bytes;
 use crypto::aead::{Aad, DataKey, Header, Key, OpenError};
 use crypto::id::{BlobId, KeyId, TenantId};
@@ -53,16 +53,7 @@ impl Ledger {
 
     /// Opens a value. Errors: `storage.damaged` naming the path and version, never content.
     pub async fn open_value(&self, tenant: TenantId, at: &ValueRef<'_>) -> Result<SecretBytes, Refusal> {
-        let state = &self.inner.state;
-        let keys = vec![at.key.key(Kind::Key, state.shard), at.blob.key(Kind::Blob, state.shard)];
-        let mut found = state.storage.get(keys).await.map_err(storage_refusal)?.into_iter();
-        let (wrapped, sealed) = (found.next().flatten(), found.next().flatten());
-        let name = |what: &str| format!("{what} of {} `{}` version {}", at.kind, at.path, at.version);
-        let missing = |what: &str| Refusal::new(&code::STORAGE_DAMAGED, format!("{} is missing", name(what)));
-        let wrapped = wrapped.ok_or_else(|| missing("the data key"))?;
-        let sealed = sealed.ok_or_else(|| missing("the value"))?;
-        let key = self.unwrap_data_key(tenant, at, &wrapped).map_err(|error| damaged(&name("the data key"), &error))?;
-        key.open(Aad::blob(tenant, at.blob_id), &sealed).map_err(|error| damaged(&name("the value"), &error))
+        self.inner.state.open_value(tenant, at).await
     }
 
     /// The data key of a value, for wrapping it again under the current tenant key; `None` when it is under that already.
@@ -76,10 +67,10 @@ impl Ledger {
         let name = format!("the data key of {} `{}` version {}", at.kind, at.path, at.version);
         let wrapped = found.into_iter().next().flatten();
         let wrapped = wrapped.ok_or_else(|| Refusal::new(&code::STORAGE_DAMAGED, format!("{name} is missing")))?;
-        if self.wrapped_under(&wrapped).map_err(|error| damaged(&name, &error))? == self.tenant_key(tenant)? {
+        if wrapped_under(&wrapped).map_err(|error| damaged(&name, &error))? == self.tenant_key(tenant)? {
             return Ok(None);
         }
-        let key = self.unwrap_data_key(tenant, at, &wrapped).map_err(|error| damaged(&name, &error))?;
+        let key = state.unwrap_data_key(tenant, at, &wrapped).map_err(|error| damaged(&name, &error))?;
         Ok(Some(Arc::new(key)))
     }
 
@@ -87,14 +78,25 @@ impl Ledger {
     pub fn tenant_key(&self, tenant: TenantId) -> Result<KeyId, Refusal> {
         Ok(self.inner.state.ring.tenant(tenant)?.current_tenant()?.id)
     }
+}
 
-    fn wrapped_under(&self, wrapped: &[u8]) -> Result<KeyId, OpenError> {
-        Header::parse(wrapped).map(|header| header.key_id)
+impl State {
+    pub(crate) async fn open_value(&self, tenant: TenantId, at: &ValueRef<'_>) -> Result<SecretBytes, Refusal> {
+        let state = self;
+        let keys = vec![at.key.key(Kind::Key, state.shard), at.blob.key(Kind::Blob, state.shard)];
+        let mut found = state.storage.get(keys).await.map_err(storage_refusal)?.into_iter();
+        let (wrapped, sealed) = (found.next().flatten(), found.next().flatten());
+        let name = |what: &str| format!("{what} of {} `{}` version {}", at.kind, at.path, at.version);
+        let missing = |what: &str| Refusal::new(&code::STORAGE_DAMAGED, format!("{} is missing", name(what)));
+        let wrapped = wrapped.ok_or_else(|| missing("the data key"))?;
+        let sealed = sealed.ok_or_else(|| missing("the value"))?;
+        let key = self.unwrap_data_key(tenant, at, &wrapped).map_err(|error| damaged(&name("the data key"), &error))?;
+        key.open(Aad::blob(tenant, at.blob_id), &sealed).map_err(|error| damaged(&name("the value"), &error))
     }
 
     fn unwrap_data_key(&self, tenant: TenantId, at: &ValueRef<'_>, wrapped: &[u8]) -> Result<Key<DataKey>, OpenError> {
-        let id = self.wrapped_under(wrapped)?;
-        let ring = self.inner.state.ring.keys();
+        let id = wrapped_under(wrapped)?;
+        let ring = self.ring.keys();
         let keys = ring.tenants.get(&tenant).ok_or(OpenError::UnknownKey(id))?;
         let under = keys.tenant_by_id(id).map_err(|error| match ring.destroyed.contains(&id) {
             true => OpenError::DestroyedKey(id),
@@ -102,4 +104,8 @@ impl Ledger {
         })?;
         under.unwrap_key(Aad::data_key(tenant, at.kind, at.path, at.version, at.blob_id), wrapped)
     }
+}
+
+fn wrapped_under(wrapped: &[u8]) -> Result<KeyId, OpenError> {
+    Header::parse(wrapped).map(|header| header.key_id)
 }

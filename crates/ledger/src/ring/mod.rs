@@ -131,6 +131,25 @@ impl Keys {
         }
     }
 
+    /// When a key was made, if it is held.
+    pub(crate) fn created(&self, id: KeyId) -> Option<WallMs> {
+        fn find<K>(list: &[Held<K>], id: KeyId) -> Option<WallMs> {
+            list.iter().find(|held| held.id == id).map(|held| held.created)
+        }
+        find(&self.roots, id).or_else(|| {
+            self.tenants.values().find_map(|held| {
+                let single = |id| {
+                    let name = held.name.iter().find(|h| h.id == id).map(|h| h.created);
+                    name.or_else(|| held.checkpoint.iter().find(|h| h.id == id).map(|h| h.created))
+                };
+                find(&held.tenant, id)
+                    .or_else(|| find(&held.log, id))
+                    .or_else(|| find(&held.state, id))
+                    .or_else(|| single(id))
+            })
+        })
+    }
+
     pub(crate) fn root(&self) -> Result<&Held<Key<RootKey>>, Refusal> {
         self.roots.last().ok_or_else(|| Refusal::new(&code::SEAL_SEALED, "the server has no root key"))
     }

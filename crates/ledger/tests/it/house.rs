@@ -87,6 +87,16 @@ impl Rules for BoxRules {
         state.version = before.map_or(0, |b| b.version) + 1;
         Ok(Some(postcard::to_allocvec(&state).unwrap()))
     }
+
+    fn values(&self, kind: RecordKind, record: &[u8]) -> Result<Vec<ledger::PointedValue>, Damaged> {
+        if kind != RecordKind::SECRET {
+            return Ok(Vec::new());
+        }
+        let state: Box_ = postcard::from_bytes(record).map_err(|_| Damaged("box".into()))?;
+        let (key, blob) = (state.key.into(), state.blob.into());
+        let (path, blob_id) = (state.path, state.blob_id);
+        Ok(vec![ledger::PointedValue { key, blob, kind: "secret", path, version: 1, blob_id }])
+    }
 }
 
 #[derive(Debug)]
@@ -103,7 +113,7 @@ impl Command for Write {
 
     fn decide(&self, view: &View, cx: &Context<'_>) -> Result<Outcome, Halt> {
         let before: Option<Box_> = view.get(&name(&self.path))?.map(|b| postcard::from_bytes(b).unwrap());
-        let version = before.map_or(0, |b| b.version);
+        let version = before.as_ref().map_or(0, |b| b.version);
         if self.cas.is_some_and(|cas| cas != version) {
             return Err(Refusal::new(&ledger::code::SECRET_VERSION_CONFLICT, "version").into());
         }
@@ -126,6 +136,8 @@ impl Command for Write {
             blob: self.value.blob_id,
         });
         outcome.blobs.push(BlobPut { id: self.value.blob_id, sealed: self.value.sealed.clone() });
+        outcome.drops.extend(before.iter().map(|old| Dropped::Key(old.key.into())));
+        outcome.drops.extend(before.iter().map(|old| Dropped::Blob(old.blob.into())));
         outcome.intents.push(NewIntent { due: cx.now, kind: "test.later", body: vec![1, 2, 3] });
         Ok(outcome)
     }

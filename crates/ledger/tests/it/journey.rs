@@ -134,14 +134,17 @@ async fn rotation_of_tenant_root_and_seal_keeps_everything_readable() {
     house.ledger.rotate_tenant(tenant).await.unwrap();
     assert_ne!(house.ledger.tenant_key(tenant).unwrap(), before);
     assert_eq!(house.ledger.retire_tenant_keys(tenant).await.unwrap(), 1, "a data key still rests under it");
-    house.write(tenant, "old", b"new", None).await.unwrap();
+    house.write(tenant, "new", b"new", None).await.unwrap();
     house.ledger.rotate_root().await.unwrap();
     house.ledger.rekey_seal(TestSeal::new(7)).await.unwrap();
-    assert_eq!(house.read(tenant, "old").await.unwrap(), Some((2, b"new".to_vec())));
+    assert_eq!(house.read(tenant, "old").await.unwrap(), Some((1, b"old".to_vec())));
+    house.write(tenant, "old", b"newer", None).await.unwrap();
+    house.ledger.settle().await.unwrap();
+    assert_eq!(house.ledger.retire_tenant_keys(tenant).await.unwrap(), 0, "nothing rests under it any more");
     house.close().await;
     assert_eq!(open_with(store.clone(), 2, TestSeal::new(9)).await.err().unwrap().code.name, "seal.invalid");
     let house = open_with(store, 3, TestSeal::new(7)).await.unwrap();
-    assert_eq!(house.read(tenant, "old").await.unwrap(), Some((2, b"new".to_vec())));
-    assert_eq!(house.ledger.due(crypto::seam::WallMs(u64::MAX), 100).await.unwrap().len(), 2);
+    assert_eq!(house.read(tenant, "old").await.unwrap(), Some((2, b"newer".to_vec())));
+    assert_eq!(house.ledger.due(crypto::seam::WallMs(u64::MAX), 100).await.unwrap().len(), 3);
     house.close().await;
 }

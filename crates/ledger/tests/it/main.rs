@@ -1,5 +1,6 @@
 //! The ledger over real storage engines, driven by a small engine of its own.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod damage;
 mod house;
 mod journey;
