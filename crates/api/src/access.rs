@@ -76,27 +76,25 @@ pub struct Row {
     pub proof: Option<RowProof>,
 }
 
-/// Ties a row to a ledger entry: row to segment by the chain, segment to checkpoint by the tree.
+/// Shows, without any key, that a row is in the ledger.
 ///
-/// Start from `before`, fold in the digest of this row and then each of `after`, with
-/// `SHA-256(previous || row digest)`; the result is the segment's digest, which stands in `anchor`.
-/// Digests are standard base64.
+/// `frame` holds a commitment to `plain`; it is leaf `index` of the segment's tree (RFC 6962, `hashes` is the
+/// path), whose root the entry at `position` holds. That the entry is in the ledger is for the reader to check with
+/// its `leaf_hash` and an inclusion proof under the newest checkpoint. Binary fields are standard base64.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RowProof {
-    /// Number of the segment.
-    pub segment: u64,
-    /// Number of the row in it, from 0.
-    pub row: u64,
-    /// Chain value before this row.
-    pub before: String,
-    /// Digest of this row as it is stored.
-    pub digest: String,
-    /// Digests of the rows after it in the segment.
-    pub after: Vec<String>,
-    /// Chain value at the end of the segment.
-    pub end: String,
-    /// Index of the ledger entry that holds the segment's end.
-    pub entry: u64,
+    /// Salt and row, as they were sealed.
+    pub plain: String,
+    /// The stored frame without its chain value.
+    pub frame: String,
+    /// Which leaf of the segment it is, from 0.
+    pub index: u64,
+    /// RFC 6962 inclusion path in the segment's tree.
+    pub hashes: Vec<String>,
+    /// The segment, as in the entry.
+    pub segment: Segment,
+    /// Where the segment's entry stands.
+    pub position: Position,
     /// RFC 6962 leaf hash of that entry.
     pub leaf_hash: String,
 }
@@ -111,23 +109,32 @@ pub struct Rows {
     pub next_cursor: Option<String>,
 }
 
-/// One segment of the log.
+/// One segment of the log. Hashes are standard base64; those of an open segment are as far as it got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Segment {
+    /// Id of the log it belongs to, in hexadecimal.
+    pub log: String,
     /// Its number.
     pub segment: u64,
+    /// Sequence number of its first row.
+    pub first_row: u64,
     /// How many rows it holds.
     pub rows: u64,
-    /// Chain value it starts from.
-    pub start: String,
-    /// Chain value at its end.
+    /// Bytes of its frames.
+    pub bytes: u64,
+    /// Final chain value of the segment before it.
+    pub previous: String,
+    /// Its own final chain value.
     pub end: String,
-    /// Index of the ledger entry that holds its end; absent while it is open.
+    /// Root of the RFC 6962 tree over its rows.
+    pub root: String,
+    /// Earliest time of its rows.
+    pub first_time: Timestamp,
+    /// Latest time of its rows.
+    pub last_time: Timestamp,
+    /// Where the entry that closes it stands; absent while it is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub entry: Option<u64>,
-    /// When it was closed; absent while it is open.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub closed_at: Option<Timestamp>,
+    pub position: Option<Position>,
 }
 
 /// All segments, oldest first.
