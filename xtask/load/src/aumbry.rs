@@ -90,7 +90,7 @@ impl Aumbry {
         Ok(serde_json::from_slice(&body)?)
     }
 
-    /// The value of one sample on the metrics page whose name begins so.
+    /// The first sample on the metrics page whose name begins so.
     pub(crate) fn metric(&self, name: &str) -> Result<f64, Fail> {
         let (_, page) = self.get("/metrics")?;
         let page = String::from_utf8_lossy(&page).into_owned();
@@ -136,8 +136,10 @@ fn policies(entity: &str) -> Vec<(String, String)> {
             r#"permit (principal == Principal::"{entity}", action in [Action::"secret.read", Action::"secret.write"], {scope});"#
         ),
     ];
-    for _ in 0..5 {
-        texts.push(format!(r#"permit (principal in Role::"bench", action == Action::"secret.read", {scope});"#));
+    for digit in 0..5 {
+        texts.push(format!(
+            r#"permit (principal in Role::"bench", action == Action::"secret.read", {scope}) when {{ resource.path like "bench/*{digit}" }};"#
+        ));
     }
     for other in ["audit", "batch"] {
         texts.push(format!(
