@@ -1,7 +1,9 @@
 //! `cargo xtask openapi`: the API document in the tree is the one the code makes.
 
-use crate::shell::{Outcome, cargo, take};
-use crate::tree::root;
+use std::process::Command;
+
+use crate::shell::{Outcome, cargo, must, take};
+use crate::tree::{root, target};
 
 const PLACE: &str = "docs/openapi.json";
 
@@ -13,7 +15,9 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         _ => return Err("usage: cargo xtask openapi [--write]".into()),
     };
     let path = root().join(PLACE);
-    let made = take(cargo(), &["run", "--quiet", "--package", "aumbry", "--", "openapi"])?;
+    // For the whole workspace, so that the libraries are those the tests have built, with the same features.
+    must(cargo(), &["build", "--quiet", "--workspace", "--bin", "aumbry"])?;
+    let made = take(Command::new(target().join("debug/aumbry")), &["openapi"])?;
     if !path.exists() && !write && made.out.trim().is_empty() {
         println!("openapi: the binary prints no document yet and {PLACE} does not exist");
         return Ok(());
