@@ -1,1 +1,29 @@
-//! access.
+//! Who may: principals, sessions, one-time logins and Cedar policies.
+//!
+//! Pure: it verifies what others fetched, takes time and randomness as parameters and reads nothing by
+//! itself. Scope of a policy (who, which act, below which folder) is settled by an index, conditions by
+//! Cedar; both together say exactly what Cedar says over all policies, except that any evaluation error
+//! denies.
+
+pub mod action;
+pub mod codec;
+pub mod decide;
+pub mod decision;
+pub mod limits;
+pub mod login;
+pub mod name;
+pub mod policy;
+pub mod principal;
+pub mod resource;
+pub mod rules;
+pub mod session;
+
+pub use action::Action;
+pub use decide::{Counters, Decider, RequestContext};
+pub use decision::{Decision, DenyReason, RuleIds};
+pub use name::{PolicyName, PrincipalName, Role};
+pub use policy::{PolicyStore, Snapshot, ValidPolicy};
+pub use principal::Principal;
+pub use resource::{Part, Resource, ResourceKind};
+pub use rules::AccessRules;
+pub use session::{SessionFacts, StoredSession, Why, verify_session};

@@ -181,6 +181,14 @@ codes! {
     PRINCIPAL_NOT_FOUND = "principal.not_found", NotFound, 404, "list the principals with `aumbry principal list`";
     /// A principal that does not fit.
     PRINCIPAL_INVALID = "principal.invalid", Invalid, 400, "correct the field named";
+    /// A principal that may not log in.
+    PRINCIPAL_DISABLED = "principal.disabled", Conflict, 409, "enable the principal first";
+    /// Something only an owner may do, because it concerns an owner.
+    PRINCIPAL_OWNER_ONLY = "principal.owner_only", Denied, 403, "ask an owner";
+    /// Disabling or demoting oneself.
+    PRINCIPAL_SELF = "principal.self", Conflict, 409, "ask another owner";
+    /// A second first start.
+    AUTH_ALREADY_SET_UP = "auth.already_set_up", Conflict, 409, "log in as the owner; an operator of the host can mint a login";
     /// No such tenant for this caller.
     TENANT_NOT_FOUND = "tenant.not_found", NotFound, 404, "name a tenant you belong to in Aumbry-Tenant";
     /// No such operation for this caller.

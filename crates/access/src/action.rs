@@ -1,0 +1,133 @@
+//! The acts that a policy can name, their groups, and what each can be done to.
+
+use crate::resource::ResourceKind::{self, Folder, Policy, PrincipalRecord, Secret, System};
+use std::fmt;
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $id:ident = $name:literal, $group:literal, [$($kind:ident),+];)*) => {
+        /// Something a principal may be permitted to do.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u8)]
+        pub enum Action { $($(#[$doc])* $id),* }
+
+        impl Action {
+            /// Every action there is, in the order of the bits of an action set.
+            pub const ALL: &'static [Action] = &[$(Action::$id),*];
+
+            /// Its name in policies, rows and the API, such as `secret.read`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Action::$id => $name),* }
+            }
+
+            /// The group it belongs to: `Action::"secret"` in a policy means all of them.
+            pub const fn group(self) -> &'static str {
+                match self { $(Action::$id => $group),* }
+            }
+
+            /// What it can be done to.
+            pub const fn resources(self) -> &'static [ResourceKind] {
+                match self { $(Action::$id => &[$($kind),+]),* }
+            }
+        }
+    };
+}
+
+actions! {
+    /// Read a secret's value, of any version.
+    SecretRead = "secret.read", "secret", [Secret];
+    /// Write a new version, also by rolling back.
+    SecretWrite = "secret.write", "secret", [Secret];
+    /// Delete so that it can be undeleted.
+    SecretDelete = "secret.delete", "secret", [Secret];
+    /// Bring a deleted secret or version back.
+    SecretUndelete = "secret.undelete", "secret", [Secret];
+    /// Destroy versions for good.
+    SecretPurge = "secret.purge", "secret", [Secret];
+    /// List names below a folder.
+    SecretList = "secret.list", "secret", [Folder];
+    /// See versions, labels and expiry, not values.
+    SecretMetadata = "secret.metadata", "secret", [Secret];
+    /// Change labels, expiry and the number of versions kept.
+    SecretAnnotate = "secret.annotate", "secret", [Secret];
+    /// See policies.
+    PolicyRead = "policy.read", "policy", [Policy, System];
+    /// Put or remove a policy. As good as every right there is.
+    PolicyWrite = "policy.write", "policy", [Policy];
+    /// See principals.
+    PrincipalRead = "principal.read", "principal", [PrincipalRecord, System];
+    /// Make or change a principal and its roles. As good as every right but the owner's.
+    PrincipalWrite = "principal.write", "principal", [PrincipalRecord];
+    /// Make a session or one-time login for a principal.
+    SessionIssue = "session.issue", "session", [PrincipalRecord];
+    /// End another's session.
+    SessionRevoke = "session.revoke", "session", [PrincipalRecord, System];
+    /// See and end one's own session.
+    SessionOwn = "session.own", "own", [System];
+    /// Ask after one's own operations.
+    OperationOwn = "operation.own", "own", [System];
+    /// Read checkpoints, proofs and the tenant's own entries.
+    LedgerRead = "ledger.read", "ledger", [System];
+    /// Read whole entries of all tenants.
+    LedgerEntries = "ledger.entries", "ledger", [System];
+    /// Query the access log.
+    AccessRead = "access.read", "access", [System, Folder, Secret];
+    /// See keys and the state of rotation.
+    KeyRead = "key.read", "key", [System];
+    /// Rotate tenant or root keys.
+    KeyRotate = "key.rotate", "key", [System];
+    /// Replace the seal's key.
+    SealAdmin = "seal.admin", "seal", [System];
+}
+
+impl Action {
+    /// Finds an action by its name.
+    pub fn named(name: &str) -> Option<Action> {
+        Action::ALL.iter().copied().find(|action| action.name() == name)
+    }
+
+    /// Its bit in an action set.
+    pub(crate) const fn bit(self) -> u64 {
+        1 << (self as u8)
+    }
+
+    /// The bits of a group's members; 0 for an unknown group.
+    pub(crate) fn group_bits(group: &str) -> u64 {
+        Action::ALL.iter().filter(|action| action.group() == group).fold(0, |bits, action| bits | action.bit())
+    }
+
+    /// The groups, each once.
+    pub(crate) fn groups() -> Vec<&'static str> {
+        let mut groups: Vec<&'static str> = Action::ALL.iter().map(|action| action.group()).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        groups
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+// The bits of an action set are a u64.
+const _: () = assert!(Action::ALL.len() <= 64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_no_group_is_an_action() {
+        let mut names: Vec<&str> = Action::ALL.iter().map(|a| a.name()).collect();
+        names.extend(Action::groups());
+        let before = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(before, names.len());
+        for action in Action::ALL {
+            assert_eq!(Action::named(action.name()), Some(*action));
+            assert_eq!(Action::group_bits(action.group()) & action.bit(), action.bit());
+        }
+    }
+}

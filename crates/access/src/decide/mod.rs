@@ -1,0 +1,189 @@
+//! May this principal do this to that, now?
+//!
+//! A decision has a part that stays the same as long as policies and roles do, and a part that looks at the
+//! circumstances of the request. The first is remembered per principal, act and resource; only the second
+//! goes to Cedar each time, and mostly there is none.
+
+mod entities;
+mod evaluate;
+mod memo;
+mod subject;
+
+use crate::action::Action;
+use crate::decision::{Decision, DenyReason, RuleIds};
+use crate::limits::{MEMO_MAX, SUBJECTS_MAX};
+use crate::name::OWNER;
+use crate::policy::Snapshot;
+use crate::resource::Resource;
+use crate::session::SessionFacts;
+use cedar_policy::Authorizer;
+use crypto::WallMs;
+use crypto::id::{EntityId, TenantId};
+use memo::{Key, KeyRef, Memo};
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use subject::Known;
+
+/// What a policy may know of a request besides who, what and which act: `context` in Cedar.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RequestContext {
+    /// `context.source_ip`: where the request comes from, as far as proxies are trusted.
+    pub source_ip: IpAddr,
+    /// `context.now_ms`.
+    pub now: WallMs,
+    /// `context.tls`.
+    pub tls: bool,
+}
+
+/// How often what happened since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Counters {
+    /// Decisions whose static part was remembered.
+    pub remembered: u64,
+    /// Decisions whose static part was made.
+    pub made: u64,
+    /// Calls of Cedar's evaluator.
+    pub cedar_calls: u64,
+    /// Decisions denied because a rule could not be evaluated; worth an alarm.
+    pub unevaluable: u64,
+}
+
+/// Decides for all tenants of a server. Shared by all threads.
+#[derive(Debug)]
+pub struct Decider {
+    tenants: papaya::HashMap<TenantId, Arc<Installed>>,
+    install: Mutex<()>,
+    subjects: Cache<(TenantId, EntityId), Arc<Known>>,
+    memo: Cache<Key, Memo>,
+    authorizer: Authorizer,
+    serial: AtomicU64,
+    remembered: AtomicU64,
+    made: AtomicU64,
+    cedar_calls: AtomicU64,
+    unevaluable: AtomicU64,
+}
+
+/// A snapshot in use. Its serial is unique in this process, so nothing remembered under another can be taken for it.
+#[derive(Debug)]
+struct Installed {
+    serial: u64,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Default for Decider {
+    fn default() -> Decider {
+        Decider::new()
+    }
+}
+
+impl Decider {
+    /// A decider that knows no tenant yet and so denies everything.
+    pub fn new() -> Decider {
+        Decider {
+            tenants: papaya::HashMap::new(),
+            install: Mutex::new(()),
+            subjects: Cache::new(SUBJECTS_MAX),
+            memo: Cache::new(MEMO_MAX),
+            authorizer: Authorizer::new(),
+            serial: AtomicU64::new(1),
+            remembered: AtomicU64::new(0),
+            made: AtomicU64::new(0),
+            cedar_calls: AtomicU64::new(0),
+            unevaluable: AtomicU64::new(0),
+        }
+    }
+
+    /// Puts a tenant's policies into force for every decision that begins afterwards.
+    ///
+    /// Call it before answering the request that changed them. An older generation never replaces a newer one;
+    /// returns whether this one is in force now.
+    pub fn install(&self, tenant: TenantId, snapshot: Arc<Snapshot>) -> bool {
+        let _one_at_a_time = self.install.lock();
+        let tenants = self.tenants.pin();
+        if tenants.get(&tenant).is_some_and(|now| now.snapshot.generation() > snapshot.generation()) {
+            return false;
+        }
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        tenants.insert(tenant, Arc::new(Installed { serial, snapshot }));
+        true
+    }
+
+    /// Takes a tenant out; everything of it is denied from now on.
+    pub fn forget(&self, tenant: TenantId) {
+        let _one_at_a_time = self.install.lock();
+        self.tenants.pin().remove(&tenant);
+    }
+
+    /// The policies in force for a tenant.
+    pub fn snapshot(&self, tenant: TenantId) -> Option<Arc<Snapshot>> {
+        self.tenants.pin().get(&tenant).map(|installed| installed.snapshot.clone())
+    }
+
+    /// Decides. A forbid that is satisfied denies; else a rule that cannot be evaluated denies; else a
+    /// permit allows; else it is denied.
+    ///
+    /// Never waits, never fails open. Facts come from [`crate::verify_session`] of the same request.
+    pub fn decide(&self, who: &SessionFacts, action: Action, resource: &Resource, cx: &RequestContext) -> Decision {
+        let tenants = self.tenants.pin();
+        let Some(installed) = tenants.get(&who.tenant) else { return Decision::deny(DenyReason::NotLoaded) };
+        let known = self.known(who, installed);
+        let key = KeyRef { slot: known.slot, action, kind: resource.kind(), id: resource.id() };
+        let memo = match self.memo.get(&key) {
+            Some(memo) => {
+                self.remembered.fetch_add(1, Ordering::Relaxed);
+                memo
+            }
+            None => {
+                self.made.fetch_add(1, Ordering::Relaxed);
+                let memo = self.settle(installed, &known, action, resource);
+                self.memo.insert(key.to_owned(), memo.clone());
+                memo
+            }
+        };
+        let decision = match memo {
+            Memo::Settled(decision) => decision,
+            Memo::Open(open) => self.finish(&open, &known, cx),
+        };
+        if matches!(decision, Decision::Deny { why: DenyReason::Unevaluable, .. }) {
+            self.unevaluable.fetch_add(1, Ordering::Relaxed);
+        }
+        decision
+    }
+
+    /// How often what happened.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            remembered: self.remembered.load(Ordering::Relaxed),
+            made: self.made.load(Ordering::Relaxed),
+            cedar_calls: self.cedar_calls.load(Ordering::Relaxed),
+            unevaluable: self.unevaluable.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What is remembered of the principal under exactly these policies and these roles.
+    fn known(&self, who: &SessionFacts, installed: &Installed) -> Arc<Known> {
+        let key = (who.tenant, who.entity);
+        if let Some(known) = self.subjects.get(&key)
+            && known.serial == installed.serial
+            && (Arc::ptr_eq(&known.roles, &who.roles) || known.roles == who.roles)
+        {
+            return known;
+        }
+        let slot = self.serial.fetch_add(1, Ordering::Relaxed);
+        let known = Arc::new(Known::new(slot, installed.serial, who.entity, who.roles.clone()));
+        self.subjects.insert(key, known.clone());
+        known
+    }
+
+    /// A tenant with a policy that cannot be read allows owners to mend it, and nothing else.
+    fn broken(installed: &Installed, known: &Known, action: Action) -> Option<Decision> {
+        let broken = installed.snapshot.broken();
+        let mends = matches!(action, Action::PolicyRead | Action::PolicyWrite | Action::SessionOwn)
+            && known.roles.iter().any(|role| &**role == OWNER);
+        (!broken.is_empty() && !mends)
+            .then(|| Decision::Deny { rules: RuleIds::new(broken.to_vec()), why: DenyReason::BrokenPolicy })
+    }
+}

@@ -1,0 +1,32 @@
+//! Limits of this crate, with units.
+
+use std::time::Duration;
+
+/// Most bytes of Cedar text under one name; an entry of the ledger must hold it.
+pub const POLICY_BYTES_MAX: usize = 32 * 1024;
+/// Most statements under one name.
+pub const POLICY_STATEMENTS_MAX: usize = 100;
+/// Most nested brackets and `if`s in one statement.
+pub const POLICY_DEPTH_MAX: usize = 24;
+/// Most operators in one statement: what can make an expression deep.
+pub const POLICY_OPERATORS_MAX: usize = 200;
+/// Most named policies of one tenant.
+pub const POLICIES_MAX: usize = 10_000;
+/// Most statements of one tenant.
+pub const STATEMENTS_MAX: usize = 20_000;
+/// Most bytes in the name of a policy, principal or role.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Most roles of one principal.
+pub const ROLES_MAX: usize = 64;
+/// Longest life of a session.
+pub const SESSION_TTL_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Life of a session when none is asked for.
+pub const SESSION_TTL_DEFAULT: Duration = Duration::from_secs(12 * 60 * 60);
+/// Longest time a one-time login may wait.
+pub const LOGIN_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Remembered outcomes of static rules, over all tenants.
+pub const MEMO_MAX: usize = 32_768;
+/// Remembered principals, over all tenants.
+pub const SUBJECTS_MAX: usize = 8_192;
+/// Remembered sets of conditional rules per snapshot.
+pub const SETS_MAX: usize = 1_024;

@@ -1,0 +1,22 @@
+//! Policies: Cedar text, checked when it is written, indexed when it is used.
+
+mod built_in;
+mod parse;
+mod record;
+mod schema;
+mod scope;
+mod shape;
+mod snapshot;
+mod statement;
+mod store;
+
+pub use parse::ValidPolicy;
+pub use record::{PolicyV1, PutPolicy, REMOVED, RemovePolicy, StoredPolicy, WRITTEN, record_name};
+pub use schema::schema_text;
+pub use snapshot::Snapshot;
+pub use store::{Listed, PolicyStore};
+
+pub(crate) use record::{Removed, Written};
+pub(crate) use schema::{Types, types};
+pub(crate) use scope::Subject;
+pub(crate) use snapshot::{ConditionSet, Kept};

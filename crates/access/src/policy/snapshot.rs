@@ -1,0 +1,200 @@
+//! An immutable index over a tenant's policies.
+
+use super::parse::ValidPolicy;
+use super::scope::{PrincipalScope, ResourceScope, Subject};
+use super::statement::Statement;
+use crate::action::Action;
+use crate::limits::SETS_MAX;
+use crate::resource::{Resource, ResourceKind};
+use cedar_policy::PolicySet;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The policies of one tenant as of one generation: never changes, shared by every request that began under it.
+#[derive(Debug)]
+pub struct Snapshot {
+    generation: u64,
+    statements: Vec<Arc<Statement>>,
+    anybody: Shelf,
+    entities: HashMap<Box<str>, Shelf>,
+    roles: HashMap<Box<str>, Shelf>,
+    broken: Vec<Arc<str>>,
+    sets: Mutex<HashMap<Box<[u32]>, Arc<ConditionSet>>>,
+}
+
+/// Statements about one principal, one role or anybody, by what they are about.
+#[derive(Debug, Default)]
+struct Shelf {
+    any: Vec<u32>,
+    kinds: [Vec<u32>; ResourceKind::ALL.len()],
+    exact: HashMap<(ResourceKind, Box<str>), Vec<u32>>,
+    below: HashMap<Box<str>, Vec<u32>>,
+}
+
+/// Conditions to be evaluated together.
+#[derive(Debug)]
+pub(crate) struct ConditionSet {
+    pub(crate) policies: PolicySet,
+    pub(crate) rules: Vec<Arc<str>>,
+    pub(crate) uses_entities: bool,
+}
+
+/// Which conditions of the candidates a set keeps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kept {
+    /// Those that give the same answer whenever asked.
+    Static,
+    /// Those that look at the circumstances.
+    Dynamic,
+}
+
+impl Snapshot {
+    pub(super) fn build(generation: u64, policies: &[Arc<ValidPolicy>], broken: Vec<Arc<str>>) -> Snapshot {
+        let mut snapshot = Snapshot {
+            generation,
+            statements: Vec::new(),
+            anybody: Shelf::default(),
+            entities: HashMap::new(),
+            roles: HashMap::new(),
+            broken,
+            sets: Mutex::default(),
+        };
+        for statement in policies.iter().flat_map(|policy| policy.statements()) {
+            let Ok(number) = u32::try_from(snapshot.statements.len()) else { break };
+            let shelf = match &statement.principal {
+                PrincipalScope::Any => Some(&mut snapshot.anybody),
+                PrincipalScope::Entity(entity) => Some(snapshot.entities.entry(entity.clone()).or_default()),
+                PrincipalScope::Role(role) => Some(snapshot.roles.entry(role.clone()).or_default()),
+                PrincipalScope::Never => None,
+            };
+            if let Some(shelf) = shelf {
+                shelf.put(number, &statement.resource);
+            }
+            snapshot.statements.push(statement.clone());
+        }
+        snapshot
+    }
+
+    /// The ledger position of the change that made it.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// How many statements it holds, built-in ones too.
+    pub fn statements_count(&self) -> usize {
+        self.statements.len()
+    }
+
+    /// Names of policies that this build cannot read; while there are any, nothing but mending them is allowed.
+    pub fn broken(&self) -> &[Arc<str>] {
+        &self.broken
+    }
+
+    pub(crate) fn statement(&self, number: u32) -> Option<&Arc<Statement>> {
+        self.statements.get(usize::try_from(number).ok()?)
+    }
+
+    /// Every statement whose scope is satisfied: exactly those of which Cedar would look at the condition.
+    ///
+    /// In ascending order, each once.
+    pub(crate) fn candidates(&self, subject: Subject<'_>, action: Action, resource: &Resource) -> Vec<u32> {
+        let mut found = Vec::with_capacity(16);
+        self.anybody.gather(resource, &mut found);
+        if let Some(shelf) = self.entities.get(subject.entity) {
+            shelf.gather(resource, &mut found);
+        }
+        for role in subject.roles {
+            if let Some(shelf) = self.roles.get(role) {
+                shelf.gather(resource, &mut found);
+            }
+        }
+        found.retain(|number| {
+            self.statement(*number).is_some_and(|s| s.actions & action.bit() != 0 && s.resource.takes(resource))
+        });
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// The conditions of these candidates as one set for Cedar; kept for the next who needs the same.
+    ///
+    /// `None` when there is none of that sort.
+    pub(crate) fn conditions(&self, candidates: &[u32], kept: Kept) -> Result<Option<Arc<ConditionSet>>, NotASet> {
+        let numbers: Box<[u32]> = candidates
+            .iter()
+            .copied()
+            .filter(|number| {
+                let condition = self.statement(*number).and_then(|statement| statement.condition.as_ref());
+                condition.is_some_and(|c| c.uses_context == (kept == Kept::Dynamic))
+            })
+            .collect();
+        if numbers.is_empty() {
+            return Ok(None);
+        }
+        if let Some(set) = self.sets.lock().get(&numbers) {
+            return Ok(Some(set.clone()));
+        }
+        let statements = numbers.iter().filter_map(|number| self.statement(*number));
+        let conditions: Vec<_> = statements.clone().filter_map(|statement| statement.condition.as_ref()).collect();
+        let policies = PolicySet::from_policies(conditions.iter().map(|c| c.policy.clone())).map_err(|_| NotASet)?;
+        let set = Arc::new(ConditionSet {
+            policies,
+            rules: statements.map(|statement| statement.rule.clone()).collect(),
+            uses_entities: conditions.iter().any(|c| c.uses_entities),
+        });
+        let mut sets = self.sets.lock();
+        if sets.len() >= SETS_MAX {
+            sets.clear();
+        }
+        sets.insert(numbers, set.clone());
+        Ok(Some(set))
+    }
+
+    /// All statements as written, as one set: what the index and the split must equal.
+    pub(crate) fn whole(&self) -> Result<PolicySet, NotASet> {
+        PolicySet::from_policies(self.statements.iter().map(|statement| statement.whole.clone())).map_err(|_| NotASet)
+    }
+}
+
+/// Statements that do not make a set; cannot happen while rule ids are unique.
+#[derive(Debug)]
+pub(crate) struct NotASet;
+
+impl ConditionSet {
+    /// The rule with this id.
+    pub(crate) fn rule(&self, id: &str) -> Arc<str> {
+        self.rules.iter().find(|rule| &***rule == id).cloned().unwrap_or_else(|| id.into())
+    }
+}
+
+impl Shelf {
+    fn put(&mut self, number: u32, scope: &ResourceScope) {
+        match scope {
+            ResourceScope::Any => self.any.push(number),
+            ResourceScope::Kind(kind) => {
+                if let Some(shelf) = self.kinds.get_mut(*kind as usize) {
+                    shelf.push(number);
+                }
+            }
+            ResourceScope::Exact(kind, id) => self.exact.entry((*kind, id.clone())).or_default().push(number),
+            ResourceScope::Below(folder, _) => self.below.entry(folder.clone()).or_default().push(number),
+            ResourceScope::Never => {}
+        }
+    }
+
+    fn gather(&self, resource: &Resource, found: &mut Vec<u32>) {
+        let kind = resource.kind();
+        found.extend_from_slice(&self.any);
+        found.extend(self.kinds.get(kind as usize).into_iter().flatten());
+        if !self.exact.is_empty() {
+            found.extend(self.exact.get(&(kind, resource.id().into())).into_iter().flatten());
+        }
+        if !self.below.is_empty() {
+            let itself = (kind == ResourceKind::Folder).then(|| resource.id());
+            for folder in resource.folders().chain(itself) {
+                found.extend(self.below.get(folder).into_iter().flatten());
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! One permit or forbid, taken apart: its scope for the index, its condition for Cedar.
+
+use super::scope::{PrincipalScope, ResourceScope, action_bits};
+use cedar_policy::pst::{self, Clause, Expr, Literal, Var};
+use cedar_policy::{Effect, Policy, PolicyId};
+use std::sync::Arc;
+
+/// A statement of a valid policy.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    /// Id of the rule, shown in decisions.
+    pub(crate) rule: Arc<str>,
+    pub(crate) effect: Effect,
+    pub(crate) principal: PrincipalScope,
+    /// One bit per action.
+    pub(crate) actions: u64,
+    pub(crate) resource: ResourceScope,
+    pub(crate) condition: Option<Condition>,
+    /// As written, for the whole-set reference and for readers.
+    pub(crate) whole: Policy,
+}
+
+/// What stands in `when` and `unless`, as a policy without a scope: the index has settled the scope.
+#[derive(Debug)]
+pub(crate) struct Condition {
+    pub(crate) policy: Policy,
+    /// Looks at the circumstances of the request: evaluated each time.
+    pub(crate) uses_context: bool,
+    /// Looks at principal, action or resource: needs their entities.
+    pub(crate) uses_entities: bool,
+}
+
+impl Statement {
+    /// Takes a static policy apart. `None` when its condition cannot be taken out, which no text does.
+    pub(crate) fn new(rule: Arc<str>, policy: &Policy) -> Option<Statement> {
+        let whole = policy.new_id(PolicyId::new(&*rule));
+        let condition = if whole.has_non_scope_constraint() { Some(Condition::of(&whole)?) } else { None };
+        Some(Statement {
+            rule,
+            effect: whole.effect(),
+            principal: PrincipalScope::of(&whole.principal_constraint()),
+            actions: action_bits(&whole.action_constraint()),
+            resource: ResourceScope::of(&whole.resource_constraint()),
+            condition,
+            whole,
+        })
+    }
+
+    pub(crate) fn forbids(&self) -> bool {
+        self.effect == Effect::Forbid
+    }
+}
+
+impl Condition {
+    fn of(whole: &Policy) -> Option<Condition> {
+        let pst = whole.to_pst().ok()?;
+        let body = pst.body();
+        let mut used = Used::default();
+        for clause in body.clauses() {
+            let (Clause::When(expression) | Clause::Unless(expression)) = clause;
+            used.look_at(expression);
+        }
+        let bare = pst::Template::new(
+            body.id.clone(),
+            body.effect,
+            pst::PrincipalConstraint::Any,
+            pst::ActionConstraint::Any,
+            pst::ResourceConstraint::Any,
+        )
+        .try_with_clauses(body.clauses().iter().cloned())
+        .ok()?;
+        let policy = Policy::from_pst(pst::Policy::Static(pst::StaticPolicy::try_from(bare).ok()?)).ok()?;
+        Some(Condition { policy, uses_context: used.context, uses_entities: used.entities })
+    }
+}
+
+#[derive(Default)]
+struct Used {
+    context: bool,
+    entities: bool,
+}
+
+impl Used {
+    /// Walks without recursion; what is not known counts as using everything.
+    fn look_at(&mut self, expression: &Arc<Expr>) {
+        let mut open = vec![expression];
+        while let Some(next) = open.pop() {
+            match &**next {
+                Expr::Literal(Literal::EntityUID(_)) => self.entities = true,
+                Expr::Literal(Literal::Bool(_) | Literal::Long(_) | Literal::String(_)) => {}
+                Expr::Var(Var::Context) => self.context = true,
+                Expr::Var(Var::Principal | Var::Action | Var::Resource) => self.entities = true,
+                Expr::UnaryOp { expr, .. }
+                | Expr::GetAttr { expr, .. }
+                | Expr::HasAttr { expr, .. }
+                | Expr::Like { expr, .. } => open.push(expr),
+                Expr::BinaryOp { left, right, .. } => open.extend([left, right]),
+                Expr::Is { expr, in_expr, .. } => {
+                    open.push(expr);
+                    open.extend(in_expr);
+                }
+                Expr::IfThenElse { cond, then_expr, else_expr } => open.extend([cond, then_expr, else_expr]),
+                Expr::Set(items) => open.extend(items),
+                Expr::Record(fields) => open.extend(fields.values()),
+                _ => {
+                    self.context = true;
+                    self.entities = true;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What an act is done to, as policies see it.
+
+use crate::name::{PolicyName, PrincipalName};
+use ledger::{Path, Prefix};
+
+/// The entity types of resources.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum ResourceKind {
+    /// `Secret::"team1/app1/db"`: a secret, in each folder above it.
+    Secret,
+    /// `Path::"team1/app1"`: a folder, in each folder above it; `Path::""` is the top.
+    Folder,
+    /// `Policy::"readers"`: a policy by name.
+    Policy,
+    /// `PrincipalRecord::"alice"`: a principal as something that is administered, by name.
+    PrincipalRecord,
+    /// `System::"ledger"`: a part of the server.
+    System,
+}
+
+impl ResourceKind {
+    /// Every kind, in the order of its number.
+    pub const ALL: [ResourceKind; 5] = [
+        ResourceKind::Secret,
+        ResourceKind::Folder,
+        ResourceKind::Policy,
+        ResourceKind::PrincipalRecord,
+        ResourceKind::System,
+    ];
+
+    /// The entity type's name in policies.
+    pub const fn type_name(self) -> &'static str {
+        match self {
+            ResourceKind::Secret => "Secret",
+            ResourceKind::Folder => "Path",
+            ResourceKind::Policy => "Policy",
+            ResourceKind::PrincipalRecord => "PrincipalRecord",
+            ResourceKind::System => "System",
+        }
+    }
+
+    pub(crate) fn named(type_name: &str) -> Option<ResourceKind> {
+        ResourceKind::ALL.into_iter().find(|kind| kind.type_name() == type_name)
+    }
+}
+
+/// A part of the server that has rights of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Part {
+    /// The ledger with its proofs.
+    Ledger,
+    /// The access log as a whole.
+    Access,
+    /// Tenant and root keys.
+    Keys,
+    /// What protects the root key.
+    Seal,
+    /// The list of policies.
+    Policies,
+    /// The list of principals.
+    Principals,
+    /// Sessions; one's own among them.
+    Sessions,
+    /// Operations; one's own.
+    Operations,
+}
+
+impl Part {
+    /// Every part.
+    pub const ALL: [Part; 8] = [
+        Part::Ledger,
+        Part::Access,
+        Part::Keys,
+        Part::Seal,
+        Part::Policies,
+        Part::Principals,
+        Part::Sessions,
+        Part::Operations,
+    ];
+
+    /// Its id in policies.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Part::Ledger => "ledger",
+            Part::Access => "access",
+            Part::Keys => "keys",
+            Part::Seal => "seal",
+            Part::Policies => "policies",
+            Part::Principals => "principals",
+            Part::Sessions => "sessions",
+            Part::Operations => "operations",
+        }
+    }
+}
+
+/// One thing an act is done to. Built of parsed names only, so a policy never sees a second spelling.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Resource {
+    /// A secret.
+    Secret(Path),
+    /// A folder.
+    Folder(Prefix),
+    /// A policy.
+    Policy(PolicyName),
+    /// A principal that is administered.
+    PrincipalRecord(PrincipalName),
+    /// A part of the server.
+    System(Part),
+}
+
+impl Resource {
+    /// Its kind.
+    pub fn kind(&self) -> ResourceKind {
+        match self {
+            Resource::Secret(_) => ResourceKind::Secret,
+            Resource::Folder(_) => ResourceKind::Folder,
+            Resource::Policy(_) => ResourceKind::Policy,
+            Resource::PrincipalRecord(_) => ResourceKind::PrincipalRecord,
+            Resource::System(_) => ResourceKind::System,
+        }
+    }
+
+    /// Its id within its kind.
+    pub fn id(&self) -> &str {
+        match self {
+            Resource::Secret(path) => path.as_str(),
+            Resource::Folder(prefix) => prefix.as_str(),
+            Resource::Policy(name) => name.as_str(),
+            Resource::PrincipalRecord(name) => name.as_str(),
+            Resource::System(part) => part.name(),
+        }
+    }
+
+    /// The folders that hold it, top (`""`) first, itself never among them.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = &str> {
+        let text = match self {
+            Resource::Secret(path) => path.as_str(),
+            Resource::Folder(prefix) => prefix.as_str(),
+            _ => "",
+        };
+        let top = (!text.is_empty()).then_some("");
+        top.into_iter().chain(text.match_indices('/').filter_map(move |(at, _)| text.get(..at)))
+    }
+
+    /// Its last segment; empty at the top.
+    pub(crate) fn last_name(&self) -> &str {
+        self.id().rsplit('/').next().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ancestors_are_all_folders_above_and_the_top() {
+        let secret = Resource::Secret(Path::parse("a/b/c").unwrap());
+        assert_eq!(secret.folders().collect::<Vec<_>>(), ["", "a", "a/b"]);
+        let folder = Resource::Folder(Prefix::parse("a/b/").unwrap());
+        assert_eq!(folder.folders().collect::<Vec<_>>(), ["", "a"]);
+        assert_eq!(Resource::Folder(Prefix::default()).folders().count(), 0);
+        assert_eq!(Resource::Policy(PolicyName::parse("x").unwrap()).folders().count(), 0);
+        assert_eq!(secret.last_name(), "c");
+    }
+}

@@ -1,0 +1,120 @@
+//! How events become records of sessions, logins, principals and policies.
+
+use crate::codec::{decode, record};
+use crate::name::{PolicyName, PrincipalName};
+use crate::policy::{self, PolicyV1, StoredPolicy};
+use crate::principal::{self, PrincipalV1, StoredEntity, StoredPrincipal};
+use crate::session::{self, StoredId, StoredSession};
+use crate::{login, principal::Principal};
+use ledger::{Damaged, EventRef, RecordName, Rules};
+
+/// The rules of this crate's events.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AccessRules;
+
+/// An event, decoded.
+enum Fact {
+    SessionIssued(session::Issued),
+    SessionRevoked(session::Revoked),
+    LoginIssued(login::Issued),
+    LoginRedeemed(login::Redeemed),
+    PrincipalWritten(principal::Written),
+    PolicyWritten(policy::Written),
+    PolicyRemoved(policy::Removed),
+}
+
+fn fact(event: &EventRef<'_>) -> Result<Fact, Damaged> {
+    Ok(match event.kind {
+        session::ISSUED => Fact::SessionIssued(decode(session::ISSUED, event.body)?),
+        session::REVOKED => Fact::SessionRevoked(decode(session::REVOKED, event.body)?),
+        login::ISSUED => Fact::LoginIssued(decode(login::ISSUED, event.body)?),
+        login::REDEEMED => Fact::LoginRedeemed(decode(login::REDEEMED, event.body)?),
+        principal::WRITTEN => Fact::PrincipalWritten(decode(principal::WRITTEN, event.body)?),
+        policy::WRITTEN => Fact::PolicyWritten(decode(policy::WRITTEN, event.body)?),
+        policy::REMOVED => Fact::PolicyRemoved(decode(policy::REMOVED, event.body)?),
+        _ => return Err(Damaged("an event of no kind known here".into())),
+    })
+}
+
+fn principal_name(name: &str) -> Result<PrincipalName, Damaged> {
+    PrincipalName::parse(name).map_err(|_| Damaged(principal::WRITTEN.into()))
+}
+
+fn policy_name(name: &str) -> Result<PolicyName, Damaged> {
+    PolicyName::parse(name).map_err(|_| Damaged("policy event".into()))
+}
+
+impl Rules for AccessRules {
+    fn kinds(&self) -> &'static [&'static str] {
+        &[
+            session::ISSUED,
+            session::REVOKED,
+            login::ISSUED,
+            login::REDEEMED,
+            principal::WRITTEN,
+            policy::WRITTEN,
+            policy::REMOVED,
+        ]
+    }
+
+    fn touches(&self, event: &EventRef<'_>) -> Result<Vec<RecordName>, Damaged> {
+        Ok(match fact(event)? {
+            Fact::SessionIssued(session::Issued::V1 { digest, session }) => {
+                vec![session::record_name(&digest), session::id_record_name(session.id)]
+            }
+            Fact::SessionRevoked(session::Revoked::V1 { digest, id, .. }) => {
+                vec![session::record_name(&digest), session::id_record_name(id)]
+            }
+            Fact::LoginIssued(login::Issued::V1 { digest, .. })
+            | Fact::LoginRedeemed(login::Redeemed::V1 { digest, .. }) => vec![login::record_name(&digest)],
+            Fact::PrincipalWritten(principal::Written::V1 { entity, name, .. }) => {
+                vec![principal::record_name(&principal_name(&name)?), principal::entity_record_name(entity)]
+            }
+            Fact::PolicyWritten(policy::Written::V1 { name, .. })
+            | Fact::PolicyRemoved(policy::Removed::V1 { name }) => {
+                vec![policy::record_name(&policy_name(&name)?)]
+            }
+        })
+    }
+
+    fn evolve(
+        &self,
+        name: &RecordName,
+        before: Option<&[u8]>,
+        event: &EventRef<'_>,
+    ) -> Result<Option<Vec<u8>>, Damaged> {
+        match fact(event)? {
+            Fact::SessionIssued(session::Issued::V1 { digest, session }) => {
+                if *name == session::record_name(&digest) {
+                    record(&StoredSession::V1(session))
+                } else {
+                    record(&StoredId::V1 { digest })
+                }
+            }
+            Fact::SessionRevoked(_) | Fact::LoginRedeemed(_) | Fact::PolicyRemoved(_) => Ok(None),
+            Fact::LoginIssued(login::Issued::V1 { login, .. }) => record(&login::StoredLogin::V1(login)),
+            Fact::PrincipalWritten(principal::Written::V1 { entity, name: text, roles, epoch, disabled }) => {
+                if *name != principal::record_name(&principal_name(&text)?) {
+                    return record(&StoredEntity::V1 { name: text });
+                }
+                let changed = event.stamp.time;
+                let created = before.map(Principal::decode).transpose()?.map_or(changed, |principal| principal.created);
+                record(&StoredPrincipal::V1(PrincipalV1 {
+                    entity,
+                    name: text,
+                    roles,
+                    epoch,
+                    disabled,
+                    created,
+                    changed,
+                }))
+            }
+            Fact::PolicyWritten(policy::Written::V1 { text, .. }) => record(&StoredPolicy::V1(PolicyV1 {
+                text,
+                written: event.stamp.time,
+                by: event.stamp.actor.entity,
+                position: event.stamp.position.index,
+            })),
+        }
+    }
+}
