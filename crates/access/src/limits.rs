@@ -8,8 +8,10 @@ pub const POLICY_BYTES_MAX: usize = 32 * 1024;
 pub const POLICY_STATEMENTS_MAX: usize = 100;
 /// Most nested brackets and `if`s in one statement.
 pub const POLICY_DEPTH_MAX: usize = 24;
-/// Most operators in one statement: what can make an expression deep.
+/// Most of `&&`, `||`, `+`, `-`, `*`, `!` and `.` in one statement: what makes an expression deep without brackets.
 pub const POLICY_OPERATORS_MAX: usize = 200;
+/// Stack given to the checking of one policy; the deepest text within the bounds needs 10 MiB in a debug build.
+pub const POLICY_STACK_BYTES: usize = 24 << 20;
 /// Most named policies of one tenant.
 pub const POLICIES_MAX: usize = 10_000;
 /// Most statements of one tenant.

@@ -5,12 +5,18 @@ use super::subject::Known;
 use super::{Decider, Installed, RequestContext, entities};
 use crate::action::Action;
 use crate::decision::{Decision, DenyReason, RuleIds};
+use crate::limits::POLICY_STACK_BYTES;
 use crate::policy::{ConditionSet, Kept, Snapshot, types};
 use crate::resource::Resource;
 use crate::session::SessionFacts;
 use cedar_policy::{AuthorizationError, Context, Effect, Entities, EntityUid, Request, Response, RestrictedExpression};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// Deepest condition that is evaluated on the thread's own stack.
+const EVALUATED_IN_PLACE: usize = 24;
+/// What must be left of it, with room for a debug build's frames.
+const STACK_LEFT_BYTES: usize = 512 * 1024;
 
 /// Which rules are satisfied and which could not be evaluated.
 #[derive(Default)]
@@ -129,7 +135,13 @@ impl Decider {
     ) -> Option<Response> {
         let request = Request::new(principal, action, resource, context, None).ok()?;
         self.cedar_calls.fetch_add(1, Ordering::Relaxed);
-        Some(self.authorizer.is_authorized(&request, &set.policies, entities))
+        let evaluate = || self.authorizer.is_authorized(&request, &set.policies, entities);
+        // Cedar gives up when less than 100 KiB of stack is left, and giving up denies. Shallow conditions need little.
+        Some(if set.depth > EVALUATED_IN_PLACE {
+            stacker::grow(POLICY_STACK_BYTES, evaluate)
+        } else {
+            stacker::maybe_grow(STACK_LEFT_BYTES, POLICY_STACK_BYTES, evaluate)
+        })
     }
 
     /// The same decision by Cedar over every statement as written, without index, split or memory.
@@ -150,8 +162,12 @@ impl Decider {
         }
         let answer = || {
             let types = types()?;
-            let set =
-                ConditionSet { policies: installed.snapshot.whole().ok()?, rules: Vec::new(), uses_entities: true };
+            let set = ConditionSet {
+                policies: installed.snapshot.whole().ok()?,
+                rules: Vec::new(),
+                uses_entities: true,
+                depth: usize::MAX,
+            };
             let names = (known.uid.clone()?, types.action(action)?.clone(), entities::resource_uid(types, resource));
             self.ask(&set, names, context(cx)?, &entities::of(&known, action, resource)?)
         };

@@ -35,8 +35,13 @@ impl ValidPolicy {
     /// Errors: `policy.invalid` with the line and what to do; the text is quoted clipped, never whole.
     /// Linear in the text but for conditions, whose size is bounded.
     pub fn parse(name: PolicyName, text: &str) -> Result<ValidPolicy, Refusal> {
-        let types = types().ok_or_else(|| Refusal::new(&code::BUG, "the policy schema does not parse"))?;
         shape::check(text).map_err(|bad| invalid(bad.line, &bad.why))?;
+        // Cedar's checker recurses with large frames; a worker's own stack may be nearly used up.
+        stacker::grow(limits::POLICY_STACK_BYTES, || ValidPolicy::within_bounds(name, text))
+    }
+
+    fn within_bounds(name: PolicyName, text: &str) -> Result<ValidPolicy, Refusal> {
+        let types = types().ok_or_else(|| Refusal::new(&code::BUG, "the policy schema does not parse"))?;
         let parsed = PolicySet::from_str(text).map_err(|errors| {
             let why = errors.iter().next().map_or_else(|| errors.to_string(), ToString::to_string);
             let at = errors.iter().next().and_then(line_of(text)).unwrap_or(1);

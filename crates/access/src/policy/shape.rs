@@ -1,7 +1,7 @@
 //! Bounds on a policy's text before Cedar parses it.
 //!
 //! Cedar's parser and its trees recurse with the nesting of the text. A pass over the characters bounds the
-//! nesting, so that no text can exhaust a thread's stack.
+//! nesting, so that no text can exhaust the stack that checking is given.
 
 use crate::limits::{POLICY_BYTES_MAX, POLICY_DEPTH_MAX, POLICY_OPERATORS_MAX, POLICY_STATEMENTS_MAX};
 
@@ -45,7 +45,11 @@ pub(super) fn check(text: &str) -> Result<(), Misshapen> {
             '(' | '[' | '{' => scan.open()?,
             ')' | ']' | '}' => scan.depth = scan.depth.saturating_sub(1),
             ';' => scan.end()?,
-            '&' | '|' | '+' | '-' | '*' | '.' | '!' | '<' | '>' | '=' => scan.operator()?,
+            '&' | '|' => {
+                characters.next_if_eq(&c);
+                scan.operator()?;
+            }
+            '+' | '-' | '*' | '.' | '!' => scan.operator()?,
             _ => {}
         }
     }
@@ -67,19 +71,15 @@ impl Scan {
     }
 
     fn word(&mut self, word: &str) -> Result<(), Misshapen> {
-        match word {
-            "if" => {
-                self.branches = self.branches.saturating_add(1);
-                self.nested()
-            }
-            "in" | "is" | "has" | "like" => self.operator(),
-            _ => Ok(()),
+        if word == "if" {
+            self.branches = self.branches.saturating_add(1);
+            return self.nested();
         }
+        Ok(())
     }
 
     fn open(&mut self) -> Result<(), Misshapen> {
         self.depth = self.depth.saturating_add(1);
-        self.operator()?;
         self.nested()
     }
 
@@ -92,8 +92,7 @@ impl Scan {
 
     fn operator(&mut self) -> Result<(), Misshapen> {
         self.operators = self.operators.saturating_add(1);
-        // `&&`, `||`, `==` and their like are two characters.
-        if self.operators > POLICY_OPERATORS_MAX.saturating_mul(2) {
+        if self.operators > POLICY_OPERATORS_MAX {
             return self.fail(format!("more than {POLICY_OPERATORS_MAX} operators in one statement; split it"));
         }
         Ok(())
@@ -124,6 +123,10 @@ mod tests {
         let statements = |n: usize| "permit(principal, action, resource);\n".repeat(n);
         assert!(check(&statements(POLICY_STATEMENTS_MAX)).is_ok());
         assert_eq!(check(&statements(POLICY_STATEMENTS_MAX + 1)).unwrap_err().line, POLICY_STATEMENTS_MAX + 1);
+        let chained =
+            |n: usize| format!("permit(principal, action, resource) when {{ true{} }};", " && true".repeat(n));
+        assert!(check(&chained(POLICY_OPERATORS_MAX)).is_ok());
+        assert!(check(&chained(POLICY_OPERATORS_MAX + 1)).is_err());
         assert!(check(&"x".repeat(POLICY_BYTES_MAX)).is_ok());
         assert!(check(&"x".repeat(POLICY_BYTES_MAX + 1)).is_err());
     }

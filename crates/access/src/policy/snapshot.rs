@@ -38,6 +38,8 @@ pub(crate) struct ConditionSet {
     pub(crate) policies: PolicySet,
     pub(crate) rules: Vec<Arc<str>>,
     pub(crate) uses_entities: bool,
+    /// Levels of the deepest condition.
+    pub(crate) depth: usize,
 }
 
 /// Which conditions of the candidates a set keeps.
@@ -142,6 +144,7 @@ impl Snapshot {
             policies,
             rules: statements.map(|statement| statement.rule.clone()).collect(),
             uses_entities: conditions.iter().any(|c| c.uses_entities),
+            depth: conditions.iter().map(|c| c.depth).max().unwrap_or(0),
         });
         let mut sets = self.sets.lock();
         if sets.len() >= SETS_MAX {

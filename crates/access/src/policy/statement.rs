@@ -28,6 +28,8 @@ pub(crate) struct Condition {
     pub(crate) uses_context: bool,
     /// Looks at principal, action or resource: needs their entities.
     pub(crate) uses_entities: bool,
+    /// Levels of its expression; Cedar's evaluator recurses as deep.
+    pub(crate) depth: usize,
 }
 
 impl Statement {
@@ -70,7 +72,7 @@ impl Condition {
         .try_with_clauses(body.clauses().iter().cloned())
         .ok()?;
         let policy = Policy::from_pst(pst::Policy::Static(pst::StaticPolicy::try_from(bare).ok()?)).ok()?;
-        Some(Condition { policy, uses_context: used.context, uses_entities: used.entities })
+        Some(Condition { policy, uses_context: used.context, uses_entities: used.entities, depth: used.depth })
     }
 }
 
@@ -78,13 +80,16 @@ impl Condition {
 struct Used {
     context: bool,
     entities: bool,
+    depth: usize,
 }
 
 impl Used {
     /// Walks without recursion; what is not known counts as using everything.
     fn look_at(&mut self, expression: &Arc<Expr>) {
-        let mut open = vec![expression];
-        while let Some(next) = open.pop() {
+        let mut open = vec![(expression, 1_usize)];
+        while let Some((next, depth)) = open.pop() {
+            self.depth = self.depth.max(depth);
+            let below = depth.saturating_add(1);
             match &**next {
                 Expr::Literal(Literal::EntityUID(_)) => self.entities = true,
                 Expr::Literal(Literal::Bool(_) | Literal::Long(_) | Literal::String(_)) => {}
@@ -93,18 +98,21 @@ impl Used {
                 Expr::UnaryOp { expr, .. }
                 | Expr::GetAttr { expr, .. }
                 | Expr::HasAttr { expr, .. }
-                | Expr::Like { expr, .. } => open.push(expr),
-                Expr::BinaryOp { left, right, .. } => open.extend([left, right]),
+                | Expr::Like { expr, .. } => open.push((expr, below)),
+                Expr::BinaryOp { left, right, .. } => open.extend([(left, below), (right, below)]),
                 Expr::Is { expr, in_expr, .. } => {
-                    open.push(expr);
-                    open.extend(in_expr);
+                    open.push((expr, below));
+                    open.extend(in_expr.iter().map(|folder| (folder, below)));
                 }
-                Expr::IfThenElse { cond, then_expr, else_expr } => open.extend([cond, then_expr, else_expr]),
-                Expr::Set(items) => open.extend(items),
-                Expr::Record(fields) => open.extend(fields.values()),
+                Expr::IfThenElse { cond, then_expr, else_expr } => {
+                    open.extend([cond, then_expr, else_expr].map(|branch| (branch, below)));
+                }
+                Expr::Set(items) => open.extend(items.iter().map(|item| (item, below))),
+                Expr::Record(fields) => open.extend(fields.values().map(|field| (field, below))),
                 _ => {
                     self.context = true;
                     self.entities = true;
+                    self.depth = usize::MAX;
                 }
             }
         }
