@@ -41,6 +41,7 @@ pub(crate) fn run() -> Outcome {
     for name in &table.nowhere.crates {
         wrong.extend(anywhere(name)?);
     }
+    wrong.extend(released()?);
     let (unlisted, packages) = licences::check()?;
     wrong.extend(unlisted);
     if wrong.is_empty() {
@@ -118,9 +119,27 @@ fn anywhere(name: &str) -> Outcome<Option<String>> {
     Err(format!("cargo tree: {}", tree.err.trim()))
 }
 
+/// What the released binary would carry and must not.
+pub(crate) fn released() -> Outcome<Vec<String>> {
+    let tree = take(cargo(), &["tree", "--package", "aumbry", "--edges", "features,normal", "--prefix", "none"])?;
+    if !tree.ok {
+        return Err(format!("cargo tree: {}", tree.err.trim()));
+    }
+    Ok(test_only(&tree.out))
+}
+
+/// Lines of a feature tree that name the test kit, or a feature that is spelled as dangerous.
+fn test_only(tree: &str) -> Vec<String> {
+    let mut found: Vec<&str> = tree.lines().map(str::trim).collect();
+    found.retain(|line| line.starts_with("testkit ") || line.contains("feature \"danger-"));
+    found.sort_unstable();
+    found.dedup();
+    found.into_iter().map(|line| format!("the released binary would carry `{line}`")).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Table, check};
+    use super::{Table, check, test_only};
     use crate::tree::Member;
 
     fn member(name: &str, manifest: &str) -> Member {
@@ -162,6 +181,14 @@ mod tests {
         shows("[dependencies]\ntokio = {}", "", &["low -> tokio, which this crate may not know (dependencies)"]);
         let high = "[dependencies]\ntokio = { features = [\"sync\", \"rt\"] }";
         shows("", high, &["high -> tokio with `rt`: a library names no runtime"]);
+    }
+
+    #[test]
+    fn cfg_03_a_test_only_power_in_the_release_is_named() {
+        let clean = "aumbry v0.1.0 (/x)\nserver v0.1.0 (/x)\nserver feature \"default\"\ntokio v1.54.1\n";
+        assert!(test_only(clean).is_empty());
+        assert_eq!(test_only(&format!("{clean}testkit v0.1.0 (/x)\n")).len(), 1);
+        assert_eq!(test_only(&format!("{clean}server feature \"danger-clock\"\n")).len(), 1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `cargo xtask nightly`: what is too slow for each change; run it before a release.
 
-use crate::shell::{Outcome, cargo, must, present, take};
+use crate::layers::released;
+use crate::shell::{Outcome, cargo, must, present};
 use crate::tree::members;
 
 /// Simulation seeds of one nightly run; `AUMBRY_SIM_SEEDS` overrides it.
@@ -35,14 +36,10 @@ fn features() -> Outcome {
     Ok(())
 }
 
-/// The released binary carries no test-only power.
+/// The released binary carries no test-only power, and builds.
 fn release() -> Outcome {
-    let tree = take(cargo(), &["tree", "--package", "aumbry", "--edges", "features,normal"])?;
-    if !tree.ok {
-        return Err(tree.err);
-    }
-    match tree.out.lines().find(|line| line.contains("danger-") || line.contains("testkit")) {
-        Some(line) => Err(format!("the release binary would carry `{}`", line.trim())),
+    match released()?.first() {
+        Some(line) => Err(line.clone()),
         None => must(cargo(), &["build", "--release", "--package", "aumbry"]),
     }
 }
