@@ -7,9 +7,9 @@ use crate::code::{self, Refusal};
 use crate::house::{self, HouseEvent, StoredTenant, tenant_record};
 use crate::ledger::Ledger;
 use crate::ring::{Maker, Purpose, RingPut};
-use crate::unit::{Actor, Command, Context, Event, Halt, Outcome, RecordName, Unit, View};
+use crate::unit::{Command, Context, Event, Halt, Outcome, RecordName, View};
 use crypto::aead::Header;
-use crypto::id::{KeyId, OperationId, TenantId};
+use crypto::id::{KeyId, TenantId};
 use crypto::seam::{Seal, WallMs};
 use std::sync::Arc;
 use storage::{Key, Kind, Place};
@@ -227,16 +227,7 @@ impl Ledger {
     }
 
     async fn change_ring(&self, change: RingChange) -> Result<(), Refusal> {
-        let now = self.inner.clock.wall();
-        let operation = OperationId::generate(now, self.inner.entropy.as_ref()).map_err(crate::ring::no_entropy)?;
-        let unit = Unit {
-            tenant: TenantId::SYSTEM,
-            actor: Actor::SYSTEM,
-            commands: vec![Box::new(change)],
-            idempotency: None,
-            operation,
-        };
-        self.submit(unit).await.map(drop)
+        self.submit_own(Box::new(change)).await.map(drop)
     }
 
     fn maker(&self) -> Maker<'_> {

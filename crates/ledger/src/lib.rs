@@ -4,6 +4,8 @@
 //! one batch commits them, rules make the records of them, and the fold brings those home. See [`Ledger`].
 
 mod absorb;
+pub mod access_log;
+mod anchor;
 mod build;
 pub mod code;
 mod committer;

@@ -70,6 +70,7 @@ impl std::fmt::Debug for Opened {
 /// `storage.unavailable`. Nothing is written unless the store is empty.
 pub async fn open(mut parts: Parts) -> Result<Opened, Refusal> {
     parts.rules.push(Arc::new(HouseRules));
+    parts.rules.push(Arc::new(crate::anchor::SegmentRules));
     let rules = Arc::new(RuleBook::new(std::mem::take(&mut parts.rules)));
     let head = parts.storage.head(parts.shard).await.map_err(storage_refusal)?;
     let begun = head.0 == 0;

@@ -128,6 +128,7 @@ async fn check(verification: &Verification, checked: &mut Checked) -> Result<(),
     if let Some(seal) = &verification.seal {
         let mut rules = verification.rules.clone();
         rules.push(Arc::new(crate::house::HouseRules));
+        rules.push(Arc::new(crate::anchor::SegmentRules));
         let book = RuleBook::new(rules.clone());
         let storage = Arc::clone(&verification.storage);
         open_everything(storage, verification.shard, seal.as_ref(), &book, &rules, checked).await?;
