@@ -1,1 +1,34 @@
-//! app.
+//! Use cases: what the house does for whoever may ask for it, one file per noun.
+//!
+//! [`App::act`] is the only way in: it verifies the session, asks the policies, runs the use case with the
+//! [`Authorized`] proof, takes the row of the access log and answers with a [`Reply`] that cannot be built without it.
+//! Doors turn their protocol into an [`Arrival`] and an [`Act`] and render the reply; they hold no rules.
+
+pub mod access_view;
+mod act;
+mod app;
+mod arrival;
+mod authenticate;
+pub mod bootstrap;
+mod cursor;
+mod gate;
+mod grant;
+pub mod keys;
+pub mod ledger_view;
+pub mod limits;
+pub mod operation;
+pub mod policy;
+pub mod principal;
+pub mod reactions;
+pub mod recovery;
+mod reply;
+pub mod secret;
+pub mod session;
+mod tenant;
+mod walk;
+
+pub use act::{ACTS, Act, ActKind, Mode};
+pub use app::{App, Parts, Tasks};
+pub use arrival::Arrival;
+pub use grant::Authorized;
+pub use reply::{Changed, Page, Reply};

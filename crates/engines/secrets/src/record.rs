@@ -41,7 +41,7 @@ pub struct Stored {
     /// Random id the value was sealed with.
     #[serde(with = "codec::blob")]
     pub blob_id: BlobId,
-    /// Keyed digest of the sealed value.
+    /// SHA-256 of the sealed value.
     pub digest: [u8; 32],
 }
 

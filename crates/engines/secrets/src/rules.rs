@@ -3,7 +3,7 @@
 use crate::event::{Edits, KINDS, MetadataWritten, Purged, Rewrapped, SecretEvent, VersionWritten};
 use crate::folder::{Folder, folder_name};
 use crate::record::{Gone, Record, Secret, State, Stored, Version};
-use ledger::{Damaged, EventRef, RecordKind, RecordName, Rules, Stamp};
+use ledger::{Damaged, EventRef, PointedValue, RecordKind, RecordName, Rules, Stamp};
 
 /// The rules of secrets and their folders.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,6 +45,25 @@ impl Rules for SecretRules {
             other => change(kept(before)?, name, other, event.stamp)?,
         };
         Ok(Some(after.encode()))
+    }
+
+    fn values(&self, kind: RecordKind, record: &[u8]) -> Result<Vec<PointedValue>, Damaged> {
+        if kind != RecordKind::SECRET {
+            return Ok(Vec::new());
+        }
+        let Some(secret) = Secret::decode(record)? else { return Ok(Vec::new()) };
+        let pointed = |version: &Version| {
+            let stored = version.state.stored()?;
+            Some(PointedValue {
+                key: stored.key,
+                blob: stored.blob,
+                kind: crate::KEY_KIND,
+                path: secret.path.clone(),
+                version: version.number,
+                blob_id: stored.blob_id,
+            })
+        };
+        Ok(secret.versions.iter().filter_map(pointed).collect())
     }
 }
 

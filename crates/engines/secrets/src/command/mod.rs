@@ -36,7 +36,7 @@ pub struct Fresh {
     pub blob_id: BlobId,
     /// The sealed value.
     pub sealed: Bytes,
-    /// Keyed digest of the sealed value.
+    /// SHA-256 of the sealed value.
     pub digest: [u8; 32],
     /// Bytes of the plain value.
     pub size: usize,

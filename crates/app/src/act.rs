@@ -1,0 +1,337 @@
+//! What can be asked for: one table of acts, and an act with what it is about.
+
+use access::{Action, Part, PolicyName, PrincipalName, Resource};
+use crypto::id::SessionId;
+use ledger::code::REQUEST_INVALID;
+use ledger::{Path, Prefix, Refusal};
+
+/// How an act goes: decides what is checked before it and where its row stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Changes nothing; one row with its outcome.
+    Read,
+    /// Changes something; one row that names its entry.
+    Change,
+    /// Changes something and answers with something made just now; needs an idempotency key.
+    Mint,
+}
+
+/// A line of the table of acts.
+#[derive(PartialEq, Eq, Debug)]
+pub struct ActKind {
+    /// Name in rows of the access log.
+    pub name: &'static str,
+    /// Rights of which one is enough, the widest first; none for a login.
+    pub rights: &'static [Action],
+    /// How it goes.
+    pub mode: Mode,
+    /// Whether only principals of the house's own tenant may do it.
+    pub cluster: bool,
+    /// Whether it must go on when the log's disk is full.
+    pub urgent: bool,
+}
+
+macro_rules! acts {
+    ($($(#[$doc:meta])* $id:ident = $name:literal, [$($right:ident),*], $mode:ident $(, $flag:ident)*;)*) => {
+        $($(#[$doc])* static $id: ActKind = ActKind {
+            $($flag: true,)*
+            ..ActKind { name: $name, rights: &[$(Action::$right),*], mode: Mode::$mode, cluster: false, urgent: false }
+        };)*
+        /// Every act there is.
+        pub static ACTS: &[&ActKind] = &[$(&$id),*];
+    };
+}
+
+acts! {
+    /// Read a value.
+    SECRET_READ = "secret.read", [SecretRead], Read;
+    /// See metadata.
+    SECRET_METADATA = "secret.metadata", [SecretMetadata], Read;
+    /// See versions.
+    SECRET_VERSIONS = "secret.versions", [SecretMetadata], Read;
+    /// List a folder.
+    SECRET_LIST = "secret.list", [SecretList], Read;
+    /// Write a version.
+    SECRET_WRITE = "secret.write", [SecretWrite], Change;
+    /// Write a version that copies an older one.
+    SECRET_ROLLBACK = "secret.rollback", [SecretWrite], Change;
+    /// Hide.
+    SECRET_DELETE = "secret.delete", [SecretDelete], Change, urgent;
+    /// Bring back.
+    SECRET_UNDELETE = "secret.undelete", [SecretUndelete], Change;
+    /// Destroy.
+    SECRET_PURGE = "secret.purge", [SecretPurge], Change, urgent;
+    /// Change metadata.
+    SECRET_ANNOTATE = "secret.annotate", [SecretAnnotate], Change;
+    /// See a policy.
+    POLICY_READ = "policy.read", [PolicyRead], Read;
+    /// List policies.
+    POLICY_LIST = "policy.list", [PolicyRead], Read;
+    /// Put a policy.
+    POLICY_WRITE = "policy.write", [PolicyWrite], Change;
+    /// Remove a policy.
+    POLICY_REMOVE = "policy.remove", [PolicyWrite], Change, urgent;
+    /// See a principal.
+    PRINCIPAL_READ = "principal.read", [PrincipalRead], Read;
+    /// List principals.
+    PRINCIPAL_LIST = "principal.list", [PrincipalRead], Read;
+    /// Make, change or disable a principal.
+    PRINCIPAL_WRITE = "principal.write", [PrincipalWrite], Change, urgent;
+    /// Trade a one-time login for a session.
+    SESSION_LOGIN = "session.login", [], Mint;
+    /// Make a session for a principal.
+    SESSION_ISSUE = "session.issue", [SessionIssue], Mint;
+    /// See one's own session.
+    SESSION_SELF = "session.self", [SessionOwn], Read;
+    /// End a session.
+    SESSION_REVOKE = "session.revoke", [SessionRevoke, SessionOwn], Change, urgent;
+    /// Read checkpoint, key, proofs and tiles.
+    LEDGER_READ = "ledger.read", [LedgerRead], Read;
+    /// Read entries: all of them with the wider right, else the tenant's own.
+    LEDGER_ENTRIES = "ledger.entries", [LedgerEntries, LedgerRead], Read;
+    /// Query the access log.
+    ACCESS_READ = "access.read", [AccessRead], Read;
+    /// See keys and rotation.
+    KEY_READ = "key.read", [KeyRead], Read;
+    /// Rotate the tenant's keys.
+    KEY_ROTATE_TENANT = "key.rotate", [KeyRotate], Change;
+    /// Rotate the root key.
+    KEY_ROTATE_ROOT = "key.rotate_root", [KeyRotate], Change, cluster;
+    /// Replace the seal's key.
+    SEAL_REKEY = "seal.rekey", [SealAdmin], Change, cluster, urgent;
+    /// Ask what became of an operation.
+    OPERATION_READ = "operation.read", [OperationOwn], Read;
+}
+
+/// What an act is done to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Target {
+    One(Resource),
+    Secrets(Vec<Path>),
+    /// The caller's session or another, by id.
+    Session(SessionId),
+    /// Nobody is logged in yet.
+    Login,
+}
+
+/// One thing asked for: an act and what it is about. Rights are checked for exactly this, and exactly this is done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[must_use = "an act does nothing until it is passed to App::act"]
+pub struct Act {
+    pub(crate) kind: &'static ActKind,
+    pub(crate) target: Target,
+    pub(crate) version: Option<u64>,
+}
+
+impl Act {
+    fn of(kind: &'static ActKind, resource: Resource) -> Act {
+        Act { kind, target: Target::One(resource), version: None }
+    }
+
+    fn system(kind: &'static ActKind, part: Part) -> Act {
+        Act::of(kind, Resource::System(part))
+    }
+
+    /// Read a secret's value, the newest or one version.
+    pub fn secret_read(path: Path, version: Option<u64>) -> Act {
+        Act { version, ..Act::of(&SECRET_READ, Resource::Secret(path)) }
+    }
+
+    /// Read several secrets' newest values. Errors: `request.invalid` for none or too many.
+    pub fn secret_read_many(paths: Vec<Path>) -> Result<Act, Refusal> {
+        if paths.is_empty() || paths.len() > crate::limits::READ_PATHS_MAX {
+            let why = format!("name 1 to {} paths", crate::limits::READ_PATHS_MAX);
+            return Err(Refusal::new(&REQUEST_INVALID, why));
+        }
+        Ok(Act { kind: &SECRET_READ, target: Target::Secrets(paths), version: None })
+    }
+
+    /// See a secret's metadata.
+    pub fn secret_metadata(path: Path) -> Act {
+        Act::of(&SECRET_METADATA, Resource::Secret(path))
+    }
+
+    /// See a secret's versions.
+    pub fn secret_versions(path: Path) -> Act {
+        Act::of(&SECRET_VERSIONS, Resource::Secret(path))
+    }
+
+    /// List a folder.
+    pub fn secret_list(folder: Prefix) -> Act {
+        Act::of(&SECRET_LIST, Resource::Folder(folder))
+    }
+
+    /// Write a secret.
+    pub fn secret_write(path: Path) -> Act {
+        Act::of(&SECRET_WRITE, Resource::Secret(path))
+    }
+
+    /// Roll a secret back.
+    pub fn secret_rollback(path: Path) -> Act {
+        Act::of(&SECRET_ROLLBACK, Resource::Secret(path))
+    }
+
+    /// Delete a secret.
+    pub fn secret_delete(path: Path) -> Act {
+        Act::of(&SECRET_DELETE, Resource::Secret(path))
+    }
+
+    /// Undelete a secret.
+    pub fn secret_undelete(path: Path) -> Act {
+        Act::of(&SECRET_UNDELETE, Resource::Secret(path))
+    }
+
+    /// Purge a secret.
+    pub fn secret_purge(path: Path) -> Act {
+        Act::of(&SECRET_PURGE, Resource::Secret(path))
+    }
+
+    /// Change a secret's metadata.
+    pub fn secret_annotate(path: Path) -> Act {
+        Act::of(&SECRET_ANNOTATE, Resource::Secret(path))
+    }
+
+    /// See a policy.
+    pub fn policy_read(name: PolicyName) -> Act {
+        Act::of(&POLICY_READ, Resource::Policy(name))
+    }
+
+    /// List policies.
+    pub fn policy_list() -> Act {
+        Act::system(&POLICY_LIST, Part::Policies)
+    }
+
+    /// Put a policy.
+    pub fn policy_write(name: PolicyName) -> Act {
+        Act::of(&POLICY_WRITE, Resource::Policy(name))
+    }
+
+    /// Remove a policy.
+    pub fn policy_remove(name: PolicyName) -> Act {
+        Act::of(&POLICY_REMOVE, Resource::Policy(name))
+    }
+
+    /// See a principal.
+    pub fn principal_read(name: PrincipalName) -> Act {
+        Act::of(&PRINCIPAL_READ, Resource::PrincipalRecord(name))
+    }
+
+    /// List principals.
+    pub fn principal_list() -> Act {
+        Act::system(&PRINCIPAL_LIST, Part::Principals)
+    }
+
+    /// Make or change a principal.
+    pub fn principal_write(name: PrincipalName) -> Act {
+        Act::of(&PRINCIPAL_WRITE, Resource::PrincipalRecord(name))
+    }
+
+    /// Make a session for a principal.
+    pub fn session_issue(name: PrincipalName) -> Act {
+        Act::of(&SESSION_ISSUE, Resource::PrincipalRecord(name))
+    }
+
+    /// See one's own session.
+    pub fn session_self() -> Act {
+        Act::system(&SESSION_SELF, Part::Sessions)
+    }
+
+    /// End a session, one's own or, with the right, another's.
+    pub fn session_revoke(id: SessionId) -> Act {
+        Act { kind: &SESSION_REVOKE, target: Target::Session(id), version: None }
+    }
+
+    /// Trade a one-time login for a session; goes through [`crate::session::login`].
+    pub(crate) fn session_login() -> Act {
+        Act { kind: &SESSION_LOGIN, target: Target::Login, version: None }
+    }
+
+    /// Read checkpoint, key, proofs or tiles of the ledger.
+    pub fn ledger_read() -> Act {
+        Act::system(&LEDGER_READ, Part::Ledger)
+    }
+
+    /// Read entries of the ledger.
+    pub fn ledger_entries() -> Act {
+        Act::system(&LEDGER_ENTRIES, Part::Ledger)
+    }
+
+    /// Query the whole access log.
+    pub fn access_read() -> Act {
+        Act::system(&ACCESS_READ, Part::Access)
+    }
+
+    /// Query the access log about one secret.
+    pub fn access_read_secret(path: Path) -> Act {
+        Act::of(&ACCESS_READ, Resource::Secret(path))
+    }
+
+    /// Query the access log about a folder and all below it.
+    pub fn access_read_folder(folder: Prefix) -> Act {
+        Act::of(&ACCESS_READ, Resource::Folder(folder))
+    }
+
+    /// See keys.
+    pub fn key_read() -> Act {
+        Act::system(&KEY_READ, Part::Keys)
+    }
+
+    /// Rotate the tenant's keys.
+    pub fn key_rotate_tenant() -> Act {
+        Act::system(&KEY_ROTATE_TENANT, Part::Keys)
+    }
+
+    /// Rotate the root key.
+    pub fn key_rotate_root() -> Act {
+        Act::system(&KEY_ROTATE_ROOT, Part::Keys)
+    }
+
+    /// Replace the seal's key.
+    pub fn seal_rekey() -> Act {
+        Act::system(&SEAL_REKEY, Part::Seal)
+    }
+
+    /// Ask what became of an operation.
+    pub fn operation_read() -> Act {
+        Act::system(&OPERATION_READ, Part::Operations)
+    }
+
+    /// Its line in the table.
+    pub fn kind(&self) -> &'static ActKind {
+        self.kind
+    }
+
+    /// The paths or names it is about, as rows show them.
+    pub(crate) fn subjects(&self) -> Vec<Option<String>> {
+        match &self.target {
+            Target::One(Resource::System(_)) | Target::Login => vec![None],
+            Target::One(Resource::Folder(folder)) => vec![Some(format!("{folder}/"))],
+            Target::One(resource) => vec![Some(resource.id().to_owned())],
+            Target::Secrets(paths) => paths.iter().map(|path| Some(path.as_str().to_owned())).collect(),
+            Target::Session(id) => vec![Some(id.to_string())],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acts_have_distinct_names_and_only_a_login_needs_no_right() {
+        let mut names: Vec<&str> = ACTS.iter().map(|kind| kind.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ACTS.len());
+        let open: Vec<&str> = ACTS.iter().filter(|kind| kind.rights.is_empty()).map(|kind| kind.name).collect();
+        assert_eq!(open, ["session.login"]);
+    }
+
+    #[test]
+    fn up_to_a_thousand_paths_are_read_at_once_and_no_more() {
+        let paths = |count: usize| (0..count).map(|n| Path::parse(&format!("p/{n}")).unwrap()).collect::<Vec<_>>();
+        assert!(Act::secret_read_many(paths(0)).is_err());
+        assert!(Act::secret_read_many(paths(1_000)).is_ok());
+        assert_eq!(Act::secret_read_many(paths(1_001)).unwrap_err().code.name, "request.invalid");
+    }
+}

@@ -1,0 +1,389 @@
+//! The way in: authenticate, authorise, run, record, answer.
+
+use crate::act::{Act, Mode, Target};
+use crate::arrival::Arrival;
+use crate::authenticate::Sessions;
+use crate::cursor::Cursors;
+use crate::gate::Gate;
+use crate::grant::{Authorized, Trail};
+use crate::limits;
+use crate::policy::PolicyBook;
+use crate::reply::Reply;
+use crate::tenant::TenantBook;
+use access::session::HighWater;
+use access::{Action, Decider, Decision, RequestContext, Resource, RuleIds, SessionFacts};
+use crypto::id::{EntityId, OperationId, SessionId, TenantId};
+use crypto::{Clock, Entropy, NoEntropy, WallMs};
+use futures::FutureExt;
+use ledger::access_log::{AccessLog, Anchor, Row};
+use ledger::code::{ACCESS_LOG_UNAVAILABLE, BUG, ENTROPY_FAILED, POLICY_DENIED, STORAGE_UNKNOWN};
+use ledger::{Ledger, Position, Refusal};
+use parking_lot::Mutex;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use storage::BoxFuture;
+
+/// Carries work on when the caller goes away: what was begun is ended and recorded.
+pub trait Tasks: Send + Sync + std::fmt::Debug {
+    /// Polls this to its end, elsewhere.
+    fn spawn(&self, work: BoxFuture<'static, ()>);
+}
+
+/// What the house is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Everything that is stored.
+    pub ledger: Ledger,
+    /// Where requests are recorded.
+    pub access_log: AccessLog,
+    /// Makes closed segments of the log provable.
+    pub anchor: Arc<dyn Anchor>,
+    /// Who may.
+    pub decider: Arc<Decider>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where changes run on.
+    pub tasks: Arc<dyn Tasks>,
+    /// The tenant of requests that name none, whose principals have the cluster's rights.
+    pub home: TenantId,
+}
+
+/// All use cases of a server. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    parts: Parts,
+    now: HighWater,
+    gate: Gate,
+    cursors: Cursors,
+    sessions: Sessions,
+    tenants: TenantBook,
+    policies: PolicyBook,
+    rotating: tokio::sync::Mutex<()>,
+}
+
+impl App {
+    /// Puts the parts together. Errors: `NoEntropy`.
+    pub fn new(parts: Parts) -> Result<App, NoEntropy> {
+        let cursors = Cursors::new(&*parts.entropy)?;
+        Ok(App(Arc::new(Inner {
+            now: HighWater::new(parts.ledger.head().time),
+            gate: Gate::new(limits::PREPARING_MAX, limits::PREPARE_WAITING_MAX),
+            cursors,
+            sessions: Sessions::new(),
+            tenants: TenantBook::new(),
+            policies: PolicyBook::default(),
+            rotating: tokio::sync::Mutex::default(),
+            parts,
+        })))
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.0.parts
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    pub(crate) fn cursors(&self) -> &Cursors {
+        &self.0.cursors
+    }
+
+    pub(crate) fn tenants(&self) -> &TenantBook {
+        &self.0.tenants
+    }
+
+    pub(crate) fn policies(&self) -> &PolicyBook {
+        &self.0.policies
+    }
+
+    /// Held while a rotation takes a step.
+    pub(crate) fn rotating(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.rotating
+    }
+
+    /// Time that never goes back.
+    pub(crate) fn now(&self) -> WallMs {
+        self.0.now.observe(self.0.parts.clock.wall())
+    }
+
+    pub(crate) fn operation(&self, now: WallMs) -> Result<OperationId, Refusal> {
+        OperationId::generate(now, &*self.0.parts.entropy).map_err(no_entropy)
+    }
+
+    /// The only way in: verifies the session, asks the policies, runs the use case, takes the row, answers.
+    ///
+    /// `run` gets the proof of the right and does exactly what the act says. Nothing is looked up before the right is
+    /// checked. A read is answered when its row is taken. A change is refused beforehand if no sink takes rows; once
+    /// begun, it is carried out and recorded even if the caller goes away. Took effect? As the refusal's class says.
+    pub async fn act<T, F, Fut>(&self, arrival: Arrival, act: Act, run: F) -> Reply<T>
+    where
+        F: FnOnce(Authorized) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, Refusal>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let now = self.now();
+        let stub = Stub::new(&arrival, &act);
+        let facts = match self.0.sessions.verify(self, &arrival, now).await {
+            Ok(facts) => facts,
+            Err(unknown) => return self.refuse(stub.of(unknown.tenant), unknown.refusal).await,
+        };
+        let stub = stub.by(&facts);
+        let (by, rules) = match self.authorise(&arrival, &act, &facts, now).await {
+            Ok(granted) => granted,
+            Err((refusal, rules, subject)) => return self.refuse(stub.ruled(&rules).about(subject), refusal).await,
+        };
+        let stub = stub.ruled(&rules);
+        let idempotency = match arrival.idempotency(&act, facts.tenant, facts.entity) {
+            Ok(idempotency) => idempotency,
+            Err(refusal) => return self.refuse(stub, refusal).await,
+        };
+        let operation = match self.operation(now) {
+            Ok(operation) => operation,
+            Err(refusal) => return self.refuse(stub, refusal).await,
+        };
+        let mode = act.kind.mode;
+        let circumstances = circumstances(&arrival, now);
+        let trail = Arc::<Mutex<Trail>>::default();
+        let grant = Authorized {
+            app: self.clone(),
+            facts,
+            act,
+            by,
+            circumstances,
+            idempotency,
+            operation,
+            trail: Arc::clone(&trail),
+        };
+        let ending = Ending { stub, trail, operation };
+        if mode == Mode::Read {
+            self.finish(run(grant), ending).await
+        } else {
+            self.carry_out(run(grant), ending).await
+        }
+    }
+
+    /// Records and answers a request that a door could not make an act of.
+    ///
+    /// Whoever is not logged in learns only that.
+    pub async fn turn_away<T>(&self, arrival: Arrival, refusal: Refusal) -> Reply<T> {
+        let now = self.now();
+        let stub = Stub::of_route(&arrival);
+        match self.0.sessions.verify(self, &arrival, now).await {
+            Ok(facts) => self.refuse(stub.by(&facts), refusal).await,
+            Err(unknown) => self.refuse(stub.of(unknown.tenant), unknown.refusal).await,
+        }
+    }
+
+    /// Whether the act may be done, by which right and which rules; or the first thing of it that may not.
+    async fn authorise(
+        &self,
+        arrival: &Arrival,
+        act: &Act,
+        facts: &Arc<SessionFacts>,
+        now: WallMs,
+    ) -> Result<(Action, RuleIds), (Refusal, RuleIds, Option<usize>)> {
+        self.0.policies.ready(self, facts.tenant).await.map_err(|refusal| (refusal, RuleIds::NONE, None))?;
+        let denied = || Refusal::new(&POLICY_DENIED, "no policy allows this, or one forbids it");
+        let foreign = act.kind.cluster && facts.tenant != self.0.parts.home;
+        let circumstances = circumstances(arrival, now);
+        let one = |resource: &Resource| {
+            let mut last = RuleIds::NONE;
+            for right in act.kind.rights.iter().filter(|right| !foreign && !self.beyond(**right, facts)) {
+                match self.0.parts.decider.decide(facts, *right, resource, &circumstances) {
+                    Decision::Allow { rules } => return Ok((*right, rules)),
+                    Decision::Deny { rules, .. } => last = rules,
+                }
+            }
+            Err(last)
+        };
+        match &act.target {
+            Target::One(resource) => one(resource).map_err(|rules| (denied(), rules, None)),
+            Target::Session(_) => {
+                one(&Resource::System(access::Part::Sessions)).map_err(|rules| (denied(), rules, None))
+            }
+            Target::Secrets(paths) => {
+                let mut granted = None;
+                for (index, path) in paths.iter().enumerate() {
+                    let allowed = one(&Resource::Secret(path.clone()));
+                    granted = Some(allowed.map_err(|rules| (denied(), rules, Some(index)))?);
+                }
+                granted.ok_or((denied(), RuleIds::NONE, None))
+            }
+            Target::Login => Err((denied(), RuleIds::NONE, None)),
+        }
+    }
+
+    /// Rights over the whole cluster are the home tenant's only.
+    fn beyond(&self, right: Action, facts: &SessionFacts) -> bool {
+        right == Action::LedgerEntries && facts.tenant != self.0.parts.home
+    }
+
+    /// Runs a change where nobody can cut it short.
+    pub(crate) async fn carry_out<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+        ending: Ending,
+    ) -> Reply<T> {
+        let (request, urgent) = (ending.stub.request, ending.stub.urgent);
+        let log = &self.0.parts.access_log;
+        let writable = if urgent { log.writable_urgent().await } else { log.writable().await };
+        if let Err(refusal) = writable {
+            return Reply::unrecorded(request, refusal);
+        }
+        let operation = ending.operation;
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let app = self.clone();
+        self.0.parts.tasks.spawn(Box::pin(async move {
+            // Nobody waiting is as good as an answer.
+            drop(answer.send(app.finish(work, ending).await));
+        }));
+        answered.await.unwrap_or_else(|_| {
+            let why = "the server stopped before it answered";
+            Reply::unrecorded(request, Refusal::new(&STORAGE_UNKNOWN, why).about(operation))
+        })
+    }
+
+    /// Runs to the end, takes the rows and makes the answer.
+    async fn finish<T>(&self, work: impl Future<Output = Result<T, Refusal>>, ending: Ending) -> Reply<T> {
+        let caught = AssertUnwindSafe(work).catch_unwind().await;
+        let outcome = caught.unwrap_or_else(|_| Err(Refusal::new(&BUG, "the request ran into a defect")));
+        let Ending { mut stub, trail, operation } = ending;
+        let trail = std::mem::take(&mut *trail.lock());
+        stub.version = trail.version.or(stub.version);
+        stub.position = trail.position;
+        stub.who = trail.session.or(stub.who);
+        if outcome.is_err() {
+            stub = stub.about(trail.subject);
+        }
+        let taken = self.record(&stub, outcome.as_ref().err()).await;
+        match taken {
+            Ok(recorded) => Reply::new(stub.request, outcome, recorded),
+            Err(refusal) if stub.position.is_none() => Reply::unrecorded(stub.request, refusal),
+            Err(_) => {
+                let why = "the change was committed and could not be recorded";
+                Reply::unrecorded(stub.request, Refusal::new(&STORAGE_UNKNOWN, why).about(operation))
+            }
+        }
+    }
+
+    /// Records a refusal and answers with it.
+    pub(crate) async fn refuse<T>(&self, stub: Stub, refusal: Refusal) -> Reply<T> {
+        match self.record(&stub, Some(&refusal)).await {
+            Ok(recorded) => Reply::new(stub.request, Err(refusal), recorded),
+            Err(unavailable) => Reply::unrecorded(stub.request, unavailable),
+        }
+    }
+
+    /// Takes the row of each subject; the last proof stands for all.
+    async fn record(&self, stub: &Stub, refusal: Option<&Refusal>) -> Result<ledger::access_log::Recorded, Refusal> {
+        let log = &self.0.parts.access_log;
+        let mut proof = Err(Refusal::new(&ACCESS_LOG_UNAVAILABLE, "the request has no row"));
+        for row in stub.rows(self.now(), refusal) {
+            proof = Ok(if stub.urgent { log.record_urgent(row).await? } else { log.record(row).await? });
+        }
+        proof
+    }
+}
+
+/// What is needed to end a request.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) stub: Stub,
+    pub(crate) trail: Arc<Mutex<Trail>>,
+    pub(crate) operation: OperationId,
+}
+
+/// A row while its request runs.
+#[derive(Debug)]
+pub(crate) struct Stub {
+    pub(crate) request: [u8; 16],
+    tenant: TenantId,
+    who: Option<(EntityId, SessionId)>,
+    source: std::net::IpAddr,
+    act: &'static str,
+    subjects: Vec<Option<String>>,
+    version: Option<u64>,
+    position: Option<Position>,
+    rules: Vec<String>,
+    urgent: bool,
+}
+
+impl Stub {
+    pub(crate) fn new(arrival: &Arrival, act: &Act) -> Stub {
+        Stub {
+            act: act.kind.name,
+            subjects: act.subjects(),
+            version: act.version,
+            urgent: act.kind.urgent,
+            ..Stub::of_route(arrival)
+        }
+    }
+
+    fn of_route(arrival: &Arrival) -> Stub {
+        Stub {
+            request: arrival.request,
+            tenant: TenantId::SYSTEM,
+            who: None,
+            source: arrival.source,
+            act: arrival.route,
+            subjects: vec![None],
+            version: None,
+            position: None,
+            rules: Vec::new(),
+            urgent: false,
+        }
+    }
+
+    pub(crate) fn of(self, tenant: TenantId) -> Stub {
+        Stub { tenant, ..self }
+    }
+
+    pub(crate) fn by(self, facts: &Arc<SessionFacts>) -> Stub {
+        Stub { tenant: facts.tenant, who: Some((facts.entity, facts.session)), ..self }
+    }
+
+    fn ruled(self, rules: &RuleIds) -> Stub {
+        Stub { rules: rules.to_vec(), ..self }
+    }
+
+    /// Only the one subject that a refusal is about.
+    fn about(mut self, subject: Option<usize>) -> Stub {
+        if let Some(index) = subject
+            && index < self.subjects.len()
+        {
+            self.subjects = vec![self.subjects.swap_remove(index)];
+        }
+        self
+    }
+
+    fn rows(&self, now: WallMs, refusal: Option<&Refusal>) -> impl Iterator<Item = Row> {
+        let outcome = refusal.map_or(ledger::access_log::OK, |refusal| refusal.code.name);
+        // A refusal is one row, however many things were asked for.
+        let count = if refusal.is_some() { 1 } else { usize::MAX };
+        self.subjects.iter().take(count).map(move |path| {
+            let mut row = Row::new(now, self.request, self.tenant, self.source.to_string(), self.act, outcome);
+            row.entity = self.who.map(|(entity, _)| entity);
+            row.session = self.who.map(|(_, session)| session);
+            row.path.clone_from(path);
+            row.version = self.version;
+            row.position = self.position;
+            row.rules.clone_from(&self.rules);
+            row
+        })
+    }
+}
+
+fn circumstances(arrival: &Arrival, now: WallMs) -> RequestContext {
+    RequestContext { source_ip: arrival.source, now, tls: arrival.tls }
+}
+
+/// No randomness was to be had; nothing happened.
+pub(crate) fn no_entropy(_: NoEntropy) -> Refusal {
+    Refusal::new(&ENTROPY_FAILED, "no randomness was to be had")
+}

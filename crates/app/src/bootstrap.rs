@@ -1,0 +1,115 @@
+//! The first start: the house's own tenant, its owner, the one-time login that the server leaves in a file.
+
+use crate::app::{App, no_entropy};
+use crate::grant::{Done, bug};
+use crate::session::{Issued, issue_command, issued};
+use access::limits::{LOGIN_TTL_MAX, SESSION_TTL_DEFAULT};
+use access::login::IssueLogin;
+use access::principal::{BootstrapOwner, record_name};
+use access::session::Ttl;
+use crypto::id::{EntityId, TenantId};
+use crypto::{SecretBytes, SecretText};
+use ledger::access_log::Row;
+use ledger::code::KEY_BUSY;
+use ledger::{Actor, Command, Ledger, Position, Receipt, RecordKind, Refusal, Unit};
+use std::time::Duration;
+
+/// Name of the tenant that requests belong to when they name none.
+pub const HOME: &str = "main";
+/// Source of the rows of what the server does by itself.
+pub const SOURCE: &str = "server";
+
+/// The house's own tenant, made at the first start. Harmless to repeat.
+pub async fn home(ledger: &Ledger) -> Result<TenantId, Refusal> {
+    if let Some(tenant) = ledger.tenant_named(HOME).await? {
+        return Ok(tenant);
+    }
+    match ledger.create_tenant(HOME).await {
+        // Another node was first.
+        Err(refusal) if refusal.code == &KEY_BUSY => {
+            ledger.tenant_named(HOME).await?.ok_or_else(|| bug("a tenant that is there and is not"))
+        }
+        made => made,
+    }
+}
+
+/// Makes the owner of the home tenant at the first start, with a one-time login for whoever runs the server.
+///
+/// As long as nobody has logged in, each start gives a fresh login, so that one lost with a crash is no loss;
+/// afterwards `None`. The caller leaves the token in a file that only the server's user can read.
+pub async fn owner_login(app: &App) -> Result<Option<SecretText>, Refusal> {
+    let (ledger, home) = (&app.parts().ledger, app.parts().home);
+    let name = BootstrapOwner::name()?;
+    let there = ledger.record(home, &record_name(&name)).await?.is_some();
+    let used = !ledger.children(home, RecordKind::SESSION, &[], None, 1).await?.is_empty();
+    if there && used {
+        return Ok(None);
+    }
+    let entropy = &*app.parts().entropy;
+    let mut commands: Vec<Box<dyn Command>> = Vec::new();
+    if !there {
+        let entity = EntityId::generate(app.now(), entropy).map_err(no_entropy)?;
+        commands.push(Box::new(BootstrapOwner::new(entity)));
+    }
+    let (wait, life) = (Ttl::login(LOGIN_TTL_MAX)?, Ttl::session(SESSION_TTL_DEFAULT)?);
+    commands.push(Box::new(IssueLogin::mint(name, wait, life, entropy).map_err(no_entropy)?));
+    let mut receipt = submit(app, "bootstrap.owner_login", commands).await?;
+    let token = receipt.replies.pop().ok_or_else(|| bug("a commit without an answer"))?;
+    token.into_text().map(Some).map_err(|_: SecretBytes| bug("a login token that is no text"))
+}
+
+/// Makes a session of the owner for `serve --dev`. Changes nothing else and weakens nothing.
+pub async fn dev_session(app: &App, life: Duration) -> Result<Issued, Refusal> {
+    let command = issue_command(app, BootstrapOwner::name()?, life)?;
+    let receipt = submit(app, "bootstrap.dev_session", vec![Box::new(command)]).await?;
+    let issued = issued(&app.parts().ledger, app.parts().home, Done::of(receipt)?).await?;
+    issued.ok_or_else(|| bug("a session that ended as it began"))
+}
+
+/// Makes a tenant with an owner of its own and a one-time login for that owner. Errors: `key.busy` when the name is taken.
+pub async fn tenant(app: &App, name: &str) -> Result<(TenantId, SecretText), Refusal> {
+    let tenant = app.parts().ledger.create_tenant(name).await?;
+    let entropy = &*app.parts().entropy;
+    let owner = EntityId::generate(app.now(), entropy).map_err(no_entropy)?;
+    let (wait, life) = (Ttl::login(LOGIN_TTL_MAX)?, Ttl::session(SESSION_TTL_DEFAULT)?);
+    let login = IssueLogin::mint(BootstrapOwner::name()?, wait, life, entropy).map_err(no_entropy)?;
+    let commands: Vec<Box<dyn Command>> = vec![Box::new(BootstrapOwner::new(owner)), Box::new(login)];
+    let mut receipt = submit_for(app, tenant, "bootstrap.tenant", commands).await?;
+    let token = receipt.replies.pop().ok_or_else(|| bug("a commit without an answer"))?;
+    let token = token.into_text().map_err(|_: SecretBytes| bug("a login token that is no text"))?;
+    Ok((tenant, token))
+}
+
+async fn submit(app: &App, act: &'static str, commands: Vec<Box<dyn Command>>) -> Result<Receipt, Refusal> {
+    submit_for(app, app.parts().home, act, commands).await
+}
+
+/// Commits in the server's own name, with a row like any request.
+async fn submit_for(
+    app: &App,
+    tenant: TenantId,
+    act: &'static str,
+    commands: Vec<Box<dyn Command>>,
+) -> Result<Receipt, Refusal> {
+    app.parts().access_log.writable().await?;
+    let operation = app.operation(app.now())?;
+    let unit = Unit { tenant, actor: Actor::SYSTEM, commands, idempotency: None, operation };
+    let outcome = app.parts().ledger.submit(unit).await;
+    let position = outcome.as_ref().ok().and_then(|receipt| receipt.position);
+    record(app, tenant, act, position, outcome.as_ref().err()).await?;
+    outcome
+}
+
+async fn record(
+    app: &App,
+    tenant: TenantId,
+    act: &'static str,
+    position: Option<Position>,
+    refusal: Option<&Refusal>,
+) -> Result<(), Refusal> {
+    let outcome = refusal.map_or(ledger::access_log::OK, |refusal| refusal.code.name);
+    let mut row = Row::new(app.now(), [0; 16], tenant, SOURCE, act, outcome);
+    row.entity = Some(EntityId::SYSTEM);
+    row.position = position;
+    app.parts().access_log.record(row).await.map(drop)
+}

@@ -1,0 +1,36 @@
+//! What became of a change whose answer was lost.
+
+use crate::grant::Authorized;
+use crypto::WallMs;
+use crypto::id::OperationId;
+use ledger::{OperationState, Position, Refusal};
+use std::time::Duration;
+
+/// How long after an operation began nobody says yet that it took no effect.
+const SETTLES_AFTER: Duration = Duration::from_secs(60);
+
+/// Whether a change took effect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// It did, once; its last entry where it made any.
+    Applied(Option<Position>),
+    /// It did not and never will.
+    NotApplied,
+    /// It began a moment ago and may still take effect; ask again.
+    Unknown,
+}
+
+/// Tells what became of an operation of the caller's tenant.
+pub async fn read(grant: Authorized, operation: OperationId) -> Result<Effect, Refusal> {
+    let state = grant.ledger().operation(grant.tenant(), operation).await?;
+    Ok(match state {
+        OperationState::Applied(position) => Effect::Applied(position),
+        OperationState::NotApplied if grant.now() < begun(operation).saturating_add(SETTLES_AFTER) => Effect::Unknown,
+        OperationState::NotApplied => Effect::NotApplied,
+    })
+}
+
+/// When an id was made: its first 48 bits.
+fn begun(operation: OperationId) -> WallMs {
+    WallMs(operation.as_bytes().iter().take(6).fold(0, |ms, byte| (ms << 8) | u64::from(*byte)))
+}

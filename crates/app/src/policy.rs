@@ -1,0 +1,197 @@
+//! Policies: put, get, list, remove; and keeping the decider up to date with them.
+
+use crate::app::App;
+use crate::authenticate::damaged;
+use crate::cursor::Cursors;
+use crate::grant::{Authorized, Done, bug};
+use crate::limits;
+use crate::reply::{Changed, Page};
+use access::policy::{self, Listed, PutPolicy, RemovePolicy, StoredPolicy};
+use access::{Decider, PolicyName, PolicyStore, Resource, ValidPolicy};
+use crypto::WallMs;
+use crypto::id::TenantId;
+use ledger::code::POLICY_NOT_FOUND;
+use ledger::{Ledger, RecordKind, Refusal};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Policies fetched at once while a tenant's are loaded.
+const FETCH: usize = 256;
+
+/// A policy as shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Policy {
+    /// Its name.
+    pub name: String,
+    /// Cedar text as written; empty for one that can no longer be read.
+    pub text: String,
+    /// When it was last written; built-in ones have no time.
+    pub changed: Option<WallMs>,
+    /// Whether it ships with the product.
+    pub built_in: bool,
+    /// Whether it can no longer be read, so that nothing is allowed until it is mended.
+    pub broken: bool,
+}
+
+/// The policies of each tenant as loaded, and the order of their changes.
+#[derive(Debug, Default)]
+pub(crate) struct PolicyBook {
+    // One at a time, so that snapshots go into force in the order of the ledger.
+    stores: tokio::sync::Mutex<BTreeMap<TenantId, PolicyStore>>,
+}
+
+impl PolicyBook {
+    /// Sees to it that a tenant's policies are in force. Errors: why they cannot be loaded; everything is denied then.
+    pub(crate) async fn ready(&self, app: &App, tenant: TenantId) -> Result<(), Refusal> {
+        if app.parts().decider.snapshot(tenant).is_some() {
+            return Ok(());
+        }
+        let mut stores = self.stores.lock().await;
+        if app.parts().decider.snapshot(tenant).is_none() {
+            let (store, generation) = load(&app.parts().ledger, tenant).await?;
+            install(&app.parts().decider, tenant, &store, generation);
+            stores.insert(tenant, store);
+        }
+        Ok(())
+    }
+
+    /// Commits a change of one policy and puts the result into force before it is answered.
+    async fn change(&self, grant: &Authorized, name: &PolicyName, change: PolicyChange) -> Result<Done, Refusal> {
+        let (parts, tenant) = (grant.app.parts(), grant.tenant());
+        let mut stores = self.stores.lock().await;
+        let store = stores.get_mut(&tenant).ok_or_else(|| bug("policies are changed before they are loaded"))?;
+        let done = match change {
+            PolicyChange::Put(policy) => {
+                store.check(&policy)?;
+                grant.change(PutPolicy::new(policy)).await
+            }
+            PolicyChange::Remove => grant.change(RemovePolicy::new(name.clone())).await,
+        };
+        let refreshed = match &done {
+            // What is in force is read back, so that a repeated request does not bring an old text back.
+            Ok(done) => refresh(&parts.ledger, tenant, store, name).await.map(|()| done.position.index),
+            Err(refusal) if refusal.operation.is_some() => Err(refusal.clone()),
+            Err(_) => return done,
+        };
+        match refreshed {
+            Ok(generation) => install(&parts.decider, tenant, store, generation),
+            Err(_) => {
+                // Nobody knows what is in force: nothing is allowed until it is loaded again.
+                stores.remove(&tenant);
+                parts.decider.forget(tenant);
+            }
+        }
+        done
+    }
+}
+
+enum PolicyChange {
+    Put(Arc<ValidPolicy>),
+    Remove,
+}
+
+fn install(decider: &Decider, tenant: TenantId, store: &PolicyStore, generation: u64) {
+    decider.install(tenant, Arc::new(store.snapshot(generation)));
+}
+
+async fn load(ledger: &Ledger, tenant: TenantId) -> Result<(PolicyStore, u64), Refusal> {
+    let (mut store, mut generation) = (PolicyStore::new(), 0);
+    let mut after = None;
+    loop {
+        let page = ledger.children(tenant, RecordKind::POLICY, &[], after, FETCH).await?;
+        for child in &page {
+            let StoredPolicy::V1(stored) = StoredPolicy::decode(&child.body).map_err(damaged)?;
+            store.load(PolicyName::parse(&child.name)?, &stored.text);
+            generation = generation.max(stored.position);
+        }
+        after = page.last().map(|child| child.id);
+        if page.len() < FETCH {
+            return Ok((store, generation));
+        }
+    }
+}
+
+async fn refresh(ledger: &Ledger, tenant: TenantId, store: &mut PolicyStore, name: &PolicyName) -> Result<(), Refusal> {
+    match ledger.record(tenant, &policy::record_name(name)).await? {
+        Some(record) => {
+            let StoredPolicy::V1(stored) = StoredPolicy::decode(&record).map_err(damaged)?;
+            store.load(name.clone(), &stored.text);
+        }
+        None => {
+            store.remove(name);
+        }
+    }
+    Ok(())
+}
+
+fn name(grant: &Authorized) -> Result<PolicyName, Refusal> {
+    match grant.resource()? {
+        Resource::Policy(name) => Ok(name.clone()),
+        _ => Err(bug("a use case was called for another act")),
+    }
+}
+
+/// Puts a policy under the name the act says. Errors: `policy.invalid` naming line and cause, `policy.built_in`
+/// (nothing happened).
+pub async fn put(grant: Authorized, text: String) -> Result<Changed<String>, Refusal> {
+    let name = name(&grant)?;
+    let policy = Arc::new(ValidPolicy::parse(name.clone(), &text)?);
+    let app = grant.app.clone();
+    let done = app.policies().change(&grant, &name, PolicyChange::Put(policy)).await?;
+    Ok(Changed { what: name.as_str().to_owned(), position: done.position, replayed: done.replayed })
+}
+
+/// Removes the policy the act names. Errors: `policy.not_found`, `policy.built_in` (nothing happened).
+pub async fn remove(grant: Authorized) -> Result<Changed<String>, Refusal> {
+    let name = name(&grant)?;
+    let app = grant.app.clone();
+    let done = app.policies().change(&grant, &name, PolicyChange::Remove).await?;
+    Ok(Changed { what: name.as_str().to_owned(), position: done.position, replayed: done.replayed })
+}
+
+/// Shows the policy the act names. Errors: `policy.not_found`.
+pub async fn get(grant: Authorized) -> Result<Policy, Refusal> {
+    let name = name(&grant)?;
+    let missing = || Refusal::new(&POLICY_NOT_FOUND, "there is no policy of this name");
+    let record = grant.ledger().record(grant.tenant(), &policy::record_name(&name)).await?.ok_or_else(missing)?;
+    let StoredPolicy::V1(stored) = StoredPolicy::decode(&record).map_err(damaged)?;
+    let broken = ValidPolicy::parse(name.clone(), &stored.text).is_err();
+    let changed = Some(stored.written);
+    Ok(Policy { name: name.as_str().to_owned(), text: stored.text, changed, built_in: false, broken })
+}
+
+/// Lists policies by name, the built-in ones first. Errors: `cursor.invalid`.
+pub async fn list(grant: Authorized, cursor: Option<String>, limit: Option<u64>) -> Result<Page<Policy>, Refusal> {
+    let bound: [&[u8]; 1] = [b"policy.list"];
+    let cursors: &Cursors = grant.app.cursors();
+    let after: Option<String> = cursor.map(|text| cursors.read(grant.tenant(), &bound, &text)).transpose()?;
+    let all = {
+        let stores = grant.app.policies().stores.lock().await;
+        stores.get(&grant.tenant()).map(PolicyStore::list).unwrap_or_default()
+    };
+    let start = match &after {
+        Some(after) => all.iter().position(|listed| listed.name.as_str() == after).map_or(all.len(), |at| at + 1),
+        None => 0,
+    };
+    let limit = limits::page(limit);
+    let mut items = Vec::new();
+    for listed in all.iter().skip(start).take(limit) {
+        items.push(shown(&grant, listed).await?);
+    }
+    let more = start.saturating_add(items.len()) < all.len();
+    let last = items.last().filter(|_| more).map(|policy| &policy.name);
+    let next = last.map(|last| cursors.write(grant.tenant(), &bound, last)).transpose()?;
+    Ok(Page { items, next })
+}
+
+async fn shown(grant: &Authorized, listed: &Listed) -> Result<Policy, Refusal> {
+    let mut changed = None;
+    if !listed.built_in
+        && let Some(record) = grant.ledger().record(grant.tenant(), &policy::record_name(&listed.name)).await?
+    {
+        let StoredPolicy::V1(stored) = StoredPolicy::decode(&record).map_err(damaged)?;
+        changed = Some(stored.written);
+    }
+    let Listed { name, text, built_in, broken } = listed.clone();
+    Ok(Policy { name: name.as_str().to_owned(), text, changed, built_in, broken })
+}

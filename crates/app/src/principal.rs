@@ -1,0 +1,87 @@
+//! Principals: put, get, list.
+
+use crate::app::no_entropy;
+use crate::authenticate::damaged;
+use crate::grant::{Authorized, bug};
+use crate::limits;
+use crate::reply::{Changed, Page};
+use access::principal::{PrincipalReply, PutPrincipal, record_name};
+use access::{Principal, PrincipalName, Resource};
+use crypto::WallMs;
+use crypto::id::EntityId;
+use ledger::code::PRINCIPAL_NOT_FOUND;
+use ledger::{RecordKind, Refusal};
+
+/// A principal as shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shown {
+    /// Its name.
+    pub name: String,
+    /// The identity that policies name.
+    pub entity: EntityId,
+    /// Its roles.
+    pub roles: Vec<String>,
+    /// Whether it may do nothing.
+    pub disabled: bool,
+    /// When it was made.
+    pub created: WallMs,
+    /// When it was last changed.
+    pub changed: WallMs,
+}
+
+impl From<Principal> for Shown {
+    fn from(principal: Principal) -> Shown {
+        Shown {
+            name: principal.name.as_str().to_owned(),
+            entity: principal.entity,
+            roles: principal.roles.iter().map(|role| role.to_string()).collect(),
+            disabled: principal.disabled,
+            created: principal.created,
+            changed: principal.changed,
+        }
+    }
+}
+
+/// The principal the act names.
+pub(crate) fn name(grant: &Authorized) -> Result<PrincipalName, Refusal> {
+    match grant.resource()? {
+        Resource::PrincipalRecord(name) => Ok(name.clone()),
+        _ => Err(bug("a use case was called for another act")),
+    }
+}
+
+/// Makes or changes the principal the act names; disabling ends its sessions at once.
+///
+/// Errors: `principal.invalid`, `principal.owner_only`, `principal.self` (nothing happened).
+pub async fn put(grant: Authorized, roles: Vec<String>, disabled: bool) -> Result<Changed<Shown>, Refusal> {
+    let name = name(&grant)?;
+    let fresh = EntityId::generate(grant.now(), &*grant.app.parts().entropy).map_err(no_entropy)?;
+    let done = grant.change(PutPrincipal::new(name.clone(), &roles, disabled, fresh)?).await?;
+    PrincipalReply::decode(done.reply.expose()).map_err(damaged)?;
+    let what = find(&grant, &name).await?;
+    Ok(Changed { what, position: done.position, replayed: done.replayed })
+}
+
+/// Shows the principal the act names. Errors: `principal.not_found`.
+pub async fn get(grant: Authorized) -> Result<Shown, Refusal> {
+    find(&grant, &name(&grant)?).await
+}
+
+/// Lists principals in store order. Errors: `cursor.invalid`.
+pub async fn list(grant: Authorized, cursor: Option<String>, limit: Option<u64>) -> Result<Page<Shown>, Refusal> {
+    let bound: [&[u8]; 1] = [b"principal.list"];
+    let (cursors, tenant) = (grant.app.cursors(), grant.tenant());
+    let after: Option<[u8; 16]> = cursor.map(|text| cursors.read(tenant, &bound, &text)).transpose()?;
+    let limit = limits::page(limit);
+    let found = grant.ledger().children(tenant, RecordKind::PRINCIPAL, &[], after, limit).await?;
+    let last = found.last().filter(|_| found.len() == limit).map(|child| child.id);
+    let next = last.map(|last| cursors.write(tenant, &bound, &last)).transpose()?;
+    let items = found.iter().map(|child| Principal::decode(&child.body).map(Shown::from).map_err(damaged));
+    Ok(Page { items: items.collect::<Result<_, _>>()?, next })
+}
+
+async fn find(grant: &Authorized, name: &PrincipalName) -> Result<Shown, Refusal> {
+    let missing = || Refusal::new(&PRINCIPAL_NOT_FOUND, "there is no principal of this name");
+    let record = grant.ledger().record(grant.tenant(), &record_name(name)).await?.ok_or_else(missing)?;
+    Principal::decode(&record).map(Shown::from).map_err(damaged)
+}

@@ -1,0 +1,16 @@
+//! Secrets: put, get, list, versions, roll back, delete, undelete, purge, metadata.
+
+mod list;
+mod read;
+mod write;
+
+pub(crate) use read::name_of;
+
+pub use list::{Item, ItemKind, ListQuery, list};
+pub use read::{About, Fate, Revealed, VersionAbout, about, get, read_many};
+pub use secrets::command::{Edit, MetadataEdit};
+pub use secrets::{Encoding, Labels};
+pub use write::{
+    Deleted, NewValue, Purged, Rollback, Scope, Source, Undeleted, Written, annotate, delete, purge, put, rollback,
+    undelete,
+};
