@@ -1,2 +1,80 @@
-//! The `aumbry` binary.
-fn main() {}
+//! The `aumbry` binary: the command line, and the server behind `aumbry serve`.
+
+mod args;
+mod connect;
+mod escape;
+mod exit;
+mod export;
+mod fault;
+mod field;
+mod inject;
+mod input;
+mod login_file;
+mod output;
+mod pages;
+mod pins;
+mod private;
+mod verb;
+
+use std::process::ExitCode;
+
+use api::Class;
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
+        output::note(&format!("error: a fault of this program at {place} (cli.bug)\n  next: report that line"));
+    }));
+    let code = std::panic::catch_unwind(|| match args::Aumbry::try_parse() {
+        Ok(parsed) => start(parsed),
+        Err(error) => usage(&error),
+    });
+    ExitCode::from(code.unwrap_or_else(|_| exit::code(Class::Bug)))
+}
+
+fn start(parsed: args::Aumbry) -> u8 {
+    let args::Aumbry { global, command } = parsed;
+    // The only other provider in the process would be one we installed before.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(command.run(&global)),
+        Err(error) => Err(fault::local("this process cannot start", &error)),
+    };
+    outcome.unwrap_or_else(|error| {
+        fault::show(&error, global.json);
+        exit::code(error.class)
+    })
+}
+
+/// Shows help, or what is wrong with the command line. What was typed is not repeated where it may be a value.
+fn usage(error: &clap::Error) -> u8 {
+    let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let words: Vec<_> = std::env::args_os().skip(1).take_while(|word| word != "--").collect();
+    if error.kind() == ErrorKind::UnknownArgument && words.iter().any(|word| word == "put") {
+        let hint = "quote a value with blanks, or give it on standard input; `aumbry put --help` shows the options";
+        fault::show(&fault::invalid("`put` got an argument it does not know, not shown here", hint), false);
+    } else if error.print().is_err() {
+        return exit::code(Class::Unavailable);
+    }
+    match (shown, words.iter().any(|word| word == "run")) {
+        (true, _) => exit::OK,
+        (false, true) => exit::RUN_FAILED,
+        (false, false) => exit::code(Class::Invalid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::args::Aumbry::command().debug_assert();
+    }
+}

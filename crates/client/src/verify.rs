@@ -30,6 +30,51 @@ pub struct Verified {
     pub extends: Option<u64>,
 }
 
+/// Entries counted into a tree as they come, to be compared with a signed root at the end.
+#[derive(Debug, Default)]
+pub struct Tally {
+    tree: Frontier,
+    whole: u64,
+    last: Option<Hash>,
+}
+
+impl Tally {
+    /// Takes the next entry.
+    ///
+    /// Errors: `Corrupt`, codes `ledger.entry_missing` and `ledger.entry_altered`, naming the entry.
+    pub fn push(&mut self, entry: &Entry) -> Result<(), Error> {
+        let (leaf, whole) = checked_leaf(entry, self.tree.size())?;
+        self.whole = self.whole.saturating_add(u64::from(whole));
+        self.last = Some(leaf);
+        self.tree.push(leaf);
+        Ok(())
+    }
+
+    /// How many entries were taken.
+    pub fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// How many of them came whole and were hashed here.
+    pub fn whole(&self) -> u64 {
+        self.whole
+    }
+
+    /// Checks that these are the entries of the checkpoint, all of them and no others.
+    ///
+    /// Errors: `Corrupt`, codes `ledger.entry_missing` and `ledger.root_differs`.
+    pub fn check(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        if self.tree.size() != checkpoint.size {
+            let detail = format!("the checkpoint is of {} entries, {} are given", checkpoint.size, self.tree.size());
+            return Err(damaged("ledger.entry_missing", &detail));
+        }
+        if self.tree.root() != checkpoint.root {
+            return Err(damaged("ledger.root_differs", "the entries do not hash to the root that was signed"));
+        }
+        Ok(())
+    }
+}
+
 /// Fetches the newest checkpoint, all leaf hashes and the entries the caller may have, and checks all of it:
 /// signature, each entry against its hash, the tree against the signed root, the way from `seen`, and the
 /// server's own proof for the newest entry. `progress` is told entries done and entries in all.
@@ -44,37 +89,35 @@ pub async fn ledger(
     let checkpoint = newest(client, key).await?;
     let size = checkpoint.size;
     let extends = consistent(client, &checkpoint, seen).await?;
-    let mut tree = Frontier::new();
-    let (mut whole_entries, mut last) = (0_u64, None);
-    while tree.size() < size {
-        let limit = u32::try_from(size.saturating_sub(tree.size())).unwrap_or(PAGE_MAX).min(PAGE_MAX);
-        let page = client.ledger().entries(tree.size(), limit).await?;
+    let mut tally = Tally::default();
+    while tally.size() < size {
+        let limit = u32::try_from(size.saturating_sub(tally.size())).unwrap_or(PAGE_MAX).min(PAGE_MAX);
+        let page = client.ledger().entries(tally.size(), limit).await?;
         if page.items.is_empty() || page.items.len() > limit as usize {
-            return Err(damaged("ledger.entry_missing", &format!("no entry {} is given", tree.size())));
+            return Err(damaged("ledger.entry_missing", &format!("no entry {} is given", tally.size())));
         }
-        for entry in &page.items {
-            let (leaf, whole) = checked_leaf(entry, tree.size())?;
-            whole_entries = whole_entries.saturating_add(u64::from(whole));
-            last = Some(leaf);
-            tree.push(leaf);
-        }
-        progress(tree.size(), size);
+        page.items.iter().try_for_each(|entry| tally.push(entry))?;
+        progress(tally.size(), size);
     }
-    if tree.root() != checkpoint.root {
-        return Err(damaged("ledger.root_differs", "the entries do not hash to the root that was signed"));
-    }
-    if let (Some(leaf), Some(index)) = (last, size.checked_sub(1)) {
+    tally.check(&checkpoint)?;
+    if let (Some(leaf), Some(index)) = (tally.last, size.checked_sub(1)) {
         included(client, &leaf, index, &checkpoint).await?;
     }
-    Ok(Verified { checkpoint, whole_entries, extends })
+    Ok(Verified { checkpoint, whole_entries: tally.whole, extends })
+}
+
+/// Reads a checkpoint that was kept, and checks who signed it.
+///
+/// Errors: `Corrupt`, code `ledger.checkpoint_invalid`.
+pub fn signed(note: &str, key: &VerifierKey) -> Result<Checkpoint, Error> {
+    Checkpoint::open(note, key).map_err(|error| damaged("ledger.checkpoint_invalid", &error.to_string()))
 }
 
 /// Fetches the newest checkpoint and checks who signed it.
 ///
 /// Errors: `Corrupt`, code `ledger.checkpoint_invalid`.
 pub async fn newest(client: &Client, key: &VerifierKey) -> Result<Checkpoint, Error> {
-    let note = client.ledger().checkpoint().await?;
-    Checkpoint::open(&note, key).map_err(|error| damaged("ledger.checkpoint_invalid", &error.to_string()))
+    signed(&client.ledger().checkpoint().await?, key)
 }
 
 /// Checks with the server's proof that `leaf` stands at `index` of the ledger.
@@ -134,4 +177,4 @@ fn damaged(code: &str, detail: &str) -> Error {
 }
 
 /// Entries fetched at once.
-const PAGE_MAX: u32 = 1000;
+pub const PAGE_MAX: u32 = 1000;

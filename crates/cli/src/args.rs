@@ -1,0 +1,105 @@
+//! The command line: global options and one entry for each command.
+
+use clap::{Parser, Subcommand};
+
+use crate::connect::Global;
+use crate::fault;
+use crate::verb;
+
+/// Store, serve and inject secrets; every change provable
+#[derive(Debug, Parser)]
+#[command(name = "aumbry", version, disable_help_subcommand = true)]
+pub(crate) struct Aumbry {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// All commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show whether the server is there, open and ready
+    Status,
+    /// Log in with a one-time login
+    Login(verb::login::Login),
+    /// Write a new version of a secret
+    Put(verb::put::Put),
+    /// Show the value of a secret
+    Get(verb::get::Get),
+    /// List secrets and folders
+    List(verb::list::List),
+    /// List the versions of a secret
+    Versions(verb::versions::Versions),
+    /// Make a new version that repeats an older one
+    Rollback(verb::rollback::Rollback),
+    /// Delete a secret; undelete brings it back
+    Delete(verb::delete::Delete),
+    /// Bring a deleted secret back
+    Undelete(verb::undelete::Undelete),
+    /// Destroy versions for good
+    Purge(verb::purge::Purge),
+    /// Show what differs between versions, secrets or folders, without values
+    Diff(verb::diff::Diff),
+    /// Run a program with its secrets in its environment
+    Run(verb::run::Run),
+    /// Fill a template with secrets
+    Render(verb::render::Render),
+    /// Who may do what
+    #[command(subcommand)]
+    Policy(verb::policy::Policy),
+    /// Who there is
+    #[command(subcommand)]
+    Principal(verb::principal::Principal),
+    /// Who is logged in
+    #[command(subcommand)]
+    Session(verb::session::Session),
+    /// What happened, and the proof of it
+    #[command(subcommand)]
+    Ledger(verb::ledger::Ledger),
+    /// Who asked for what
+    #[command(subcommand)]
+    Access(verb::access::Access),
+    /// The key hierarchy
+    #[command(subcommand)]
+    Keys(verb::keys::Keys),
+    /// What protects the root key while the server is down
+    #[command(subcommand)]
+    Seal(verb::seal::Seal),
+    /// Check this client: configuration, login, server
+    Doctor,
+    /// Print completions for a shell
+    Completions(verb::completions::Completions),
+}
+
+impl Command {
+    /// Does what was asked.
+    pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
+        match self {
+            Self::Status => verb::status::run(global).await,
+            Self::Login(verb) => verb.run(global).await,
+            Self::Put(verb) => verb.run(global).await,
+            Self::Get(verb) => verb.run(global).await,
+            Self::List(verb) => verb.run(global).await,
+            Self::Versions(verb) => verb.run(global).await,
+            Self::Rollback(verb) => verb.run(global).await,
+            Self::Delete(verb) => verb.run(global).await,
+            Self::Undelete(verb) => verb.run(global).await,
+            Self::Purge(verb) => verb.run(global).await,
+            Self::Diff(verb) => verb.run(global).await,
+            Self::Run(verb) => verb.run(global).await,
+            Self::Render(verb) => verb.run(global).await,
+            Self::Policy(verb) => verb.run(global).await,
+            Self::Principal(verb) => verb.run(global).await,
+            Self::Session(verb) => verb.run(global).await,
+            Self::Ledger(verb) => verb.run(global).await,
+            Self::Access(verb) => verb.run(global).await,
+            Self::Keys(verb) => verb.run(global).await,
+            Self::Seal(verb) => verb.run(global).await,
+            Self::Doctor => verb::doctor::run(global).await,
+            Self::Completions(verb) => verb.run(),
+        }
+    }
+}

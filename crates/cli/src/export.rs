@@ -1,0 +1,266 @@
+//! A ledger in a file: one JSON object a line, the checkpoint first, then access log segments, then entries.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader, BufWriter, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use api::Class;
+use api::access::Segment;
+use api::ledger::Entry;
+use client::verify::{PAGE_MAX, Tally, signed};
+use client::{Client, Error};
+use crypto::note::{Checkpoint, VerifierKey};
+use serde::{Deserialize, Serialize};
+
+use crate::fault;
+
+/// One line of the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Line {
+    /// The first: which ledger, as signed.
+    LedgerV1 { key: String, checkpoint: String },
+    /// A segment of the access log.
+    Segment(Segment),
+    /// An entry.
+    Entry(Entry),
+}
+
+/// What a file held.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// The checkpoint, signed by the key.
+    pub(crate) checkpoint: Checkpoint,
+    /// Entries that were whole.
+    pub(crate) whole_entries: u64,
+    /// Segments of the access log, each following the one before.
+    pub(crate) segments: u64,
+}
+
+/// Writes a ledger to a new file of mode 0600; gives the number of entries. On failure the file is removed.
+pub(crate) async fn write(client: &Client, file: &Path, progress: impl FnMut(u64, u64)) -> Result<u64, Error> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
+    let shown = format!("`{}` cannot be written", file.display());
+    let opened = options.open(file).map_err(|error| fault::local(&shown, &error))?;
+    let written = fill(client, opened, &shown, progress).await;
+    if written.is_err() {
+        let _ = std::fs::remove_file(file);
+    }
+    written
+}
+
+/// Checks a file: who signed it, each entry, the root, and that the access log's segments follow each other.
+///
+/// Without `key` the one in the file is believed, which shows damage but no forgery.
+///
+/// Errors: class `Corrupt`, naming the first bad thing.
+pub(crate) fn check(file: &Path, key: Option<&VerifierKey>) -> Result<Checked, Error> {
+    let shown = format!("`{}` cannot be read", file.display());
+    let opened = File::open(file).map_err(|error| fault::local(&shown, &error))?;
+    let mut lines = Lines { from: BufReader::new(opened), number: 0 };
+    let Some(Line::LedgerV1 { key: named, checkpoint }) = lines.next()? else {
+        return Err(fault::invalid("the file is no export of a ledger", "make one with `aumbry ledger export FILE`"));
+    };
+    let own = crate::pins::parse(&named)?;
+    let checkpoint = signed(&checkpoint, key.unwrap_or(&own))?;
+    let (mut tally, mut chain) = (Tally::default(), Chain::default());
+    while let Some(line) = lines.next()? {
+        match line {
+            Line::Entry(entry) => tally.push(&entry)?,
+            Line::Segment(segment) => chain.push(&segment)?,
+            Line::LedgerV1 { .. } => return Err(damaged(&format!("line {} begins another ledger", lines.number))),
+        }
+    }
+    tally.check(&checkpoint)?;
+    Ok(Checked { checkpoint, whole_entries: tally.whole(), segments: chain.count })
+}
+
+async fn fill(client: &Client, file: File, shown: &str, mut progress: impl FnMut(u64, u64)) -> Result<u64, Error> {
+    let failed = |error: std::io::Error| fault::local(shown, &error);
+    let mut out = BufWriter::new(file);
+    let key = client.ledger().key().await?.key;
+    let segments = client.access().segments().await?.items;
+    let checkpoint = client.ledger().checkpoint().await?;
+    let size = signed(&checkpoint, &crate::pins::parse(&key)?)?.size;
+    line(&mut out, &Line::LedgerV1 { key, checkpoint }).map_err(failed)?;
+    for segment in segments.into_iter().filter(|segment| segment.position.is_some()) {
+        line(&mut out, &Line::Segment(segment)).map_err(failed)?;
+    }
+    let mut from = 0;
+    while from < size {
+        let limit = u32::try_from(size.saturating_sub(from)).unwrap_or(PAGE_MAX).min(PAGE_MAX);
+        let page = client.ledger().entries(from, limit).await?.items;
+        if page.is_empty() {
+            return Err(damaged(&format!("no entry {from} is given")));
+        }
+        for entry in page {
+            from = from.saturating_add(1);
+            line(&mut out, &Line::Entry(entry)).map_err(failed)?;
+        }
+        progress(from, size);
+    }
+    let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(failed)?;
+    Ok(from)
+}
+
+fn line(out: &mut impl std::io::Write, line: &Line) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *out, line)?;
+    out.write_all(b"\n")
+}
+
+struct Lines {
+    from: BufReader<File>,
+    number: u64,
+}
+
+impl Lines {
+    /// The next line, each bounded.
+    fn next(&mut self) -> Result<Option<Line>, Error> {
+        let mut text = Vec::new();
+        self.number = self.number.saturating_add(1);
+        let read = self.from.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut text);
+        read.map_err(|error| fault::local("the export cannot be read", &error))?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let whole = text.ends_with(b"\n");
+        let read = serde_json::from_slice(&text).ok().filter(|_| whole);
+        read.map(Some).ok_or_else(|| damaged(&format!("line {} cannot be read", self.number)))
+    }
+}
+
+/// Segments as they come: numbers and rows without gaps, each beginning where the one before ended.
+#[derive(Default)]
+struct Chain {
+    count: u64,
+    last: Option<Segment>,
+}
+
+impl Chain {
+    fn push(&mut self, next: &Segment) -> Result<(), Error> {
+        if let Some(last) = self.last.as_ref().filter(|last| last.log == next.log) {
+            let follows = last.segment.checked_add(1) == Some(next.segment)
+                && last.first_row.checked_add(last.rows) == Some(next.first_row)
+                && last.end == next.previous;
+            if !follows {
+                let detail = format!("access segment {} does not follow segment {}", next.segment, last.segment);
+                return Err(damaged(&detail));
+            }
+        }
+        self.count = self.count.saturating_add(1);
+        self.last = Some(next.clone());
+        Ok(())
+    }
+}
+
+fn damaged(detail: &str) -> Error {
+    let hint = "do not trust this copy; compare with another one";
+    Error::local(Class::Corrupt, "ledger.export_damaged", detail, hint)
+}
+
+/// A sealed entry of 65,535 bytes in base64, with what stands around it.
+const LINE_BYTES_MAX: u64 = 128 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::Timestamp;
+    use crypto::aead::{CheckpointKey, Key};
+    use crypto::merkle::{Frontier, leaf_hash};
+    use crypto::seam::SystemEntropy;
+
+    fn base64(bytes: &[u8]) -> String {
+        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes)
+    }
+
+    fn segment(number: u64, previous: &str, end: &str) -> Segment {
+        Segment {
+            log: "aa".into(),
+            segment: number,
+            first_row: number.saturating_mul(10),
+            rows: 10,
+            bytes: 1,
+            previous: previous.into(),
+            end: end.into(),
+            root: String::new(),
+            first_time: Timestamp(String::new()),
+            last_time: Timestamp(String::new()),
+            position: None,
+        }
+    }
+
+    fn sample(folder: &Path) -> (std::path::PathBuf, VerifierKey) {
+        let key: Key<CheckpointKey> = Key::generate(&SystemEntropy::new()).unwrap();
+        let origin: crypto::note::Origin = "here/0".parse().unwrap();
+        let verifier = VerifierKey::new(origin.clone(), key.public());
+        let mut tree = Frontier::new();
+        let entries: Vec<_> = (0..5_u64).map(|i| format!("sealed {i}").into_bytes()).collect();
+        entries.iter().for_each(|entry| tree.push(leaf_hash(entry)));
+        let checkpoint = crypto::note::sign_checkpoint(&origin, 5, &tree.root(), &key);
+        let mut out = Vec::new();
+        line(&mut out, &Line::LedgerV1 { key: verifier.to_string(), checkpoint }).unwrap();
+        for made in [segment(1, "x", "y"), segment(2, "y", "z")] {
+            line(&mut out, &Line::Segment(made)).unwrap();
+        }
+        for (index, entry) in entries.iter().enumerate() {
+            let sealed = Some(base64(entry));
+            let leaf_hash = base64(&leaf_hash(entry));
+            let entry = Entry { index: index as u64, leaf_hash, sealed, time: None, kind: None };
+            line(&mut out, &Line::Entry(entry)).unwrap();
+        }
+        let file = folder.join("export");
+        std::fs::write(&file, out).unwrap();
+        (file, verifier)
+    }
+
+    #[test]
+    fn an_export_verifies_without_a_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, key) = sample(folder.path());
+        for key in [None, Some(&key)] {
+            let checked = check(&file, key).unwrap();
+            assert_eq!((checked.checkpoint.size, checked.whole_entries, checked.segments), (5, 5, 2));
+        }
+    }
+
+    #[test]
+    fn an_export_by_another_key_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, _) = sample(folder.path());
+        let (_, other) = sample(folder.path().join("..").as_path().parent().unwrap());
+        drop(sample(folder.path()));
+        assert_eq!(&*check(&file, Some(&other)).unwrap_err().code, "ledger.checkpoint_invalid");
+    }
+
+    #[test]
+    fn each_line_that_is_changed_lost_or_doubled_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, key) = sample(folder.path());
+        let whole = std::fs::read_to_string(&file).unwrap();
+        let lines: Vec<_> = whole.lines().collect();
+        let refused = |lines: &[&str], what: &str| {
+            std::fs::write(&file, lines.join("\n") + "\n").unwrap();
+            assert!(check(&file, Some(&key)).is_err(), "{what}");
+        };
+        for index in 0..lines.len() {
+            let mut without = lines.clone();
+            without.remove(index);
+            let last_segment = index == 1 || index == 2;
+            if !last_segment {
+                refused(&without, &format!("without line {index}"));
+            }
+            let mut doubled = lines.clone();
+            doubled.insert(index, lines[index]);
+            refused(&doubled, &format!("line {index} twice"));
+        }
+        let altered = lines[5].replace(&base64(b"sealed 2"), &base64(b"sealed X"));
+        let mut changed = lines.clone();
+        changed[5] = &altered;
+        refused(&changed, "an altered entry");
+        std::fs::write(&file, whole.trim_end()).unwrap();
+        assert!(check(&file, Some(&key)).is_err(), "a cut last line");
+    }
+}

@@ -1,0 +1,102 @@
+//! Pinned ledgers: the key a ledger was first seen with and the checkpoint that was verified last, one private
+//! file for each address and tenant.
+
+use std::path::PathBuf;
+
+use client::verify::Seen;
+use client::{Client, Error};
+use crypto::note::VerifierKey;
+use serde::{Deserialize, Serialize};
+
+use crate::{fault, output, private};
+
+/// What is remembered of a ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    addr: String,
+    tenant: Option<String>,
+    key: String,
+    size: u64,
+    root: String,
+}
+
+/// A ledger to verify against what is remembered of it.
+#[derive(Debug)]
+pub(crate) struct Pin {
+    /// The key its checkpoints must be signed with.
+    pub(crate) key: VerifierKey,
+    /// The checkpoint that was verified last.
+    pub(crate) seen: Option<Seen>,
+    file: PathBuf,
+    addr: String,
+    tenant: Option<String>,
+}
+
+impl Pin {
+    /// The pin for this server: the key given, else the one remembered, else the one the server names, which is
+    /// remembered from now on and said so.
+    ///
+    /// Errors: `Corrupt`, code `ledger.key_changed`, when the key given is not the one remembered.
+    pub(crate) async fn of(client: &Client, tenant: Option<&str>, given: Option<&str>) -> Result<Self, Error> {
+        let file = place(client.addr(), tenant)?;
+        let kept = load(&file)?;
+        let key = match (given, &kept) {
+            (Some(text), _) => parse(text)?,
+            (None, Some(kept)) => parse(&kept.key)?,
+            (None, None) => {
+                let told = client.ledger().key().await?.key;
+                output::note(&format!("note: first use; the ledger's key is pinned from now on: {told}"));
+                parse(&told)?
+            }
+        };
+        let seen = match kept {
+            Some(kept) if kept.key != key.to_string() => {
+                let detail = format!("the key given is not the one pinned in `{}`", file.display());
+                let hint = "find out which is the ledger's; remove the file only if the pinned one is not";
+                return Err(Error::local(api::Class::Corrupt, "ledger.key_changed", detail, hint));
+            }
+            Some(kept) => Some(Seen { size: kept.size, root: client::verify::hash(&kept.root)? }),
+            None => None,
+        };
+        Ok(Self { key, seen, file, addr: client.addr().to_owned(), tenant: tenant.map(str::to_owned) })
+    }
+
+    /// Remembers a checkpoint that was verified.
+    pub(crate) fn remember(&self, checkpoint: &crypto::note::Checkpoint) -> Result<(), Error> {
+        let kept = Kept {
+            addr: self.addr.clone(),
+            tenant: self.tenant.clone(),
+            key: self.key.to_string(),
+            size: checkpoint.size,
+            root: base64::Engine::encode(&base64::engine::general_purpose::STANDARD, checkpoint.root),
+        };
+        private::folder(FOLDER)?;
+        let bytes = serde_json::to_vec_pretty(&kept).map_err(|_| fault::invalid("the pin cannot be written", ""))?;
+        private::write(&self.file, &bytes)
+    }
+}
+
+/// Reads a verifier key.
+///
+/// Errors: `Invalid`, code `cli.invalid`.
+pub(crate) fn parse(text: &str) -> Result<VerifierKey, Error> {
+    let hint = "copy it from what `aumbry serve` printed: <origin>+<hash>+<base64>";
+    text.trim().parse().map_err(|_| fault::invalid("what was given as the ledger's key is none", hint))
+}
+
+fn place(addr: &str, tenant: Option<&str>) -> Result<PathBuf, Error> {
+    let name = crypto::sha256(format!("{addr}\0{}", tenant.unwrap_or_default()).as_bytes());
+    let name: String = name.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let folder = server::config::Environment::of_process().configuration_folder().join(FOLDER);
+    Ok(folder.join(format!("{name}.json")))
+}
+
+fn load(file: &std::path::Path) -> Result<Option<Kept>, Error> {
+    let Some(bytes) = private::read(file, BYTES_MAX)? else { return Ok(None) };
+    let broken = || fault::invalid(format!("`{}` cannot be read", file.display()), "restore it; it guards the ledger");
+    serde_json::from_slice(bytes.expose()).map(Some).map_err(|_| broken())
+}
+
+const FOLDER: &str = "ledgers";
+const BYTES_MAX: u64 = 16 * 1024;

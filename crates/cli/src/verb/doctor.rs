@@ -1,0 +1,122 @@
+//! `aumbry doctor`: checks what this client stands on and says what to do about it.
+
+use client::Error;
+use serde::Serialize;
+
+use crate::connect::Global;
+use crate::{exit, fault, login_file};
+
+/// How a check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Health {
+    Good,
+    Note,
+    Bad,
+}
+
+/// One check.
+#[derive(Debug, Serialize)]
+struct Check {
+    what: &'static str,
+    health: Health,
+    found: String,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Checks {
+    items: Vec<Check>,
+}
+
+impl Checks {
+    fn add(&mut self, what: &'static str, health: Health, found: impl Into<String>) {
+        self.items.push(Check { what, health, found: found.into() });
+    }
+
+    fn failed(&mut self, what: &'static str, error: &Error) {
+        let hint = if error.hint.is_empty() { String::new() } else { format!("; {}", error.hint) };
+        self.add(what, Health::Bad, format!("{} ({}){hint}", error.detail, error.code));
+    }
+}
+
+/// Runs all checks and prints them; the exit code is the first failure's.
+pub(crate) async fn run(global: &Global) -> fault::Outcome {
+    let mut checks = Checks::default();
+    configuration(&mut checks);
+    login(&mut checks);
+    let failure = server(global, &mut checks).await.err();
+    if let Some(error) = &failure {
+        checks.failed("server", error);
+    }
+    let bad = checks.items.iter().any(|check| check.health == Health::Bad);
+    global.output().rows(&checks, &["check", "health", "found"], |checks| {
+        let row = |check: &Check| {
+            let health = match check.health {
+                Health::Good => "good",
+                Health::Note => "note",
+                Health::Bad => "BAD",
+            };
+            vec![check.what.to_owned(), health.to_owned(), check.found.clone()]
+        };
+        checks.items.iter().map(row).collect()
+    })?;
+    Ok(match failure {
+        Some(error) => exit::code(error.class),
+        None if bad => exit::code(api::Class::Invalid),
+        None => exit::OK,
+    })
+}
+
+/// The configuration a server started here would have.
+fn configuration(checks: &mut Checks) {
+    let environment = server::config::Environment::of_process();
+    match server::config::load(None, &environment, |_| ()) {
+        Ok(loaded) => {
+            let file = loaded.file.as_ref().map(|file| file.display().to_string());
+            let found = file.map_or_else(|| "no file; the defaults hold".to_owned(), |file| format!("{file} is sound"));
+            checks.add("configuration", Health::Good, found);
+            for alias in server::config::ALIASES.iter().filter(|alias| environment.variable(alias.0).is_some()) {
+                checks.add("alias", Health::Note, format!("{} is read as {}", alias.0, alias.1));
+            }
+        }
+        Err(errors) => {
+            for error in errors {
+                checks.add("configuration", Health::Bad, error.to_string());
+            }
+        }
+    }
+}
+
+fn login(checks: &mut Checks) {
+    match login_file::load() {
+        Ok(Some(saved)) => checks.add("saved login", Health::Good, format!("{} at {}", saved.session, saved.addr)),
+        Ok(None) => checks.add("saved login", Health::Note, "none; `aumbry login` makes one"),
+        Err(error) => checks.failed("saved login", &error),
+    }
+}
+
+/// Reaches the server, compares clocks, asks who we are.
+async fn server(global: &Global, checks: &mut Checks) -> Result<(), Error> {
+    let client = global.client()?;
+    let status = client.status().await?;
+    let sealed = status.seal == api::status::Seal::Sealed;
+    let health = if sealed || !status.ready { Health::Bad } else { Health::Good };
+    let state = if sealed {
+        "sealed"
+    } else if status.ready {
+        "ready"
+    } else {
+        "not ready"
+    };
+    checks.add("server", health, format!("{} is {state}, version {}", client.addr(), status.version));
+    if let Ok(theirs) = status.time.0.parse::<jiff::Timestamp>() {
+        let apart = jiff::Timestamp::now().duration_since(theirs).as_secs().unsigned_abs();
+        let health = if apart > CLOCKS_APART_MAX_S { Health::Bad } else { Health::Good };
+        checks.add("clocks", health, format!("{apart} s apart"));
+    }
+    let own = client.sessions().own().await?;
+    checks.add("session", Health::Good, format!("{} as {} until {}", own.id, own.principal, own.expires_at));
+    Ok(())
+}
+
+const CLOCKS_APART_MAX_S: u64 = 60;

@@ -1,0 +1,66 @@
+//! `aumbry get`: shows a value, raw into a pipe, escaped on a terminal.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use crypto::secret::SecretBytes;
+
+use crate::connect::Global;
+use crate::{escape, exit, fault, field, output, private};
+
+/// Show the value of a secret
+#[derive(Debug, Args)]
+#[command(after_help = "Into a pipe the bytes go as they are; on a terminal what it would act on is escaped.")]
+pub(crate) struct Get {
+    /// Path of the secret
+    path: String,
+    /// Version to read [default: the current one]
+    #[arg(long, value_name = "VERSION")]
+    version: Option<u64>,
+    /// Field to pick out of a JSON object
+    #[arg(long, value_name = "NAME")]
+    field: Option<String>,
+    /// Write the value to this file, with mode 0600
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print the bytes as they are on a terminal too
+    #[arg(long)]
+    raw: bool,
+}
+
+impl Get {
+    /// Reads the value, then prints or writes it.
+    pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
+        let client = global.client()?;
+        let plain = self.field.is_none() && self.out.is_none();
+        if global.json && plain {
+            let secret = client.secrets().read(&self.path, self.version).await?;
+            let message = api::encode(&secret).map_err(|_| fault::invalid("the answer is no JSON", ""))?;
+            output::write(message.expose())?;
+            output::write(b"\n")?;
+            return Ok(exit::OK);
+        }
+        let mut value = client.secrets().read_raw(&self.path, self.version).await?;
+        if let Some(name) = &self.field {
+            value = field::pick(&value, name, &self.path)?;
+        }
+        match &self.out {
+            Some(file) => private::write(file, value.expose())?,
+            None => show(&value, self.raw, global.output())?,
+        }
+        Ok(exit::OK)
+    }
+}
+
+fn show(value: &SecretBytes, raw: bool, output: output::Output) -> Result<(), client::Error> {
+    if raw || !output.terminal() {
+        return output::write(value.expose());
+    }
+    let shown = escape::bytes(value.expose());
+    output::write(shown.as_bytes())?;
+    output::write(b"\n")?;
+    if shown.as_bytes() != value.expose() {
+        output::note("note: escaped for the terminal; --raw or a pipe gives the bytes as they are");
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! `aumbry ledger`: what happened, and the proof of it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use client::Error;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::connect::Global;
+use crate::pins::{self, Pin};
+use crate::{exit, export, fault, output};
+
+/// What happened, and the proof of it
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ledger {
+    /// Check the ledger here, against a pinned key
+    Verify(Verify),
+    /// Write the ledger to a file that can be verified without the server
+    Export {
+        /// The file; it must not exist yet
+        file: PathBuf,
+    },
+    /// Print the newest checkpoint, a signed note
+    Checkpoint,
+    /// Print the key that checkpoints are signed with
+    Key,
+}
+
+/// Without arguments the server's ledger is fetched and checked here
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The ledger's key [default: the one pinned at first use]
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Check an export instead
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
+}
+
+/// What was verified, for people and scripts.
+#[derive(Debug, Serialize)]
+struct Report {
+    origin: String,
+    size: u64,
+    whole_entries: u64,
+    extends: Option<u64>,
+    access_segments: Option<u64>,
+    key: String,
+}
+
+impl Ledger {
+    /// Does what was asked.
+    pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
+        match self {
+            Self::Verify(verify) => verify.run(global).await?,
+            Self::Export { file } => {
+                let client = global.client()?;
+                let bar = bar();
+                let count = export::write(&client, &file, |done, all| step(&bar, done, all)).await?;
+                bar.finish_and_clear();
+                output::note(&format!("{count} entries written to {}", file.display()));
+            }
+            Self::Checkpoint => {
+                let note = global.client()?.ledger().checkpoint().await?;
+                let lines: Vec<_> = note.lines().map(crate::escape::text).collect();
+                output::write((lines.join("\n") + "\n").as_bytes())?;
+            }
+            Self::Key => {
+                let key = global.client()?.ledger().key().await?;
+                global.output().answer(&key, |key| crate::escape::text(&key.key).into_owned())?;
+            }
+        }
+        Ok(exit::OK)
+    }
+}
+
+impl Verify {
+    async fn run(self, global: &Global) -> Result<(), Error> {
+        let report = match &self.export {
+            Some(file) => self.file(file)?,
+            None => self.server(global).await?,
+        };
+        global.output().answer(&report, |report| {
+            let whole = format!("{} of {} entries were whole and hashed here", report.whole_entries, report.size);
+            let extends = report.extends.map(|size| format!("; it extends the {size} entries verified before"));
+            let segments =
+                report.access_segments.map(|count| format!("; {count} access log segments follow each other"));
+            let origin = crate::escape::text(&report.origin).into_owned();
+            format!("ledger {origin} verified: {whole}{}{}", extends.unwrap_or_default(), segments.unwrap_or_default())
+        })
+    }
+
+    async fn server(&self, global: &Global) -> Result<Report, Error> {
+        let client = global.client()?;
+        let pin = Pin::of(&client, global.tenant.as_deref(), self.key.as_deref()).await?;
+        let bar = bar();
+        let progress = |done, all| step(&bar, done, all);
+        let verified = client::verify::ledger(&client, &pin.key, pin.seen.as_ref(), progress).await?;
+        bar.finish_and_clear();
+        pin.remember(&verified.checkpoint)?;
+        Ok(Report {
+            origin: verified.checkpoint.origin.to_string(),
+            size: verified.checkpoint.size,
+            whole_entries: verified.whole_entries,
+            extends: verified.extends,
+            access_segments: None,
+            key: pin.key.to_string(),
+        })
+    }
+
+    fn file(&self, file: &std::path::Path) -> Result<Report, Error> {
+        let key = self.key.as_deref().map(pins::parse).transpose()?;
+        if key.is_none() {
+            output::note("note: the key in the export itself is used; --key shows forgery too");
+        }
+        let checked = export::check(file, key.as_ref())?;
+        Ok(Report {
+            origin: checked.checkpoint.origin.to_string(),
+            size: checked.checkpoint.size,
+            whole_entries: checked.whole_entries,
+            extends: None,
+            access_segments: Some(checked.segments),
+            key: key.map(|key| key.to_string()).unwrap_or_default(),
+        })
+    }
+}
+
+/// A bar on standard error, drawn only for people.
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} entries, {per_sec}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn step(bar: &ProgressBar, done: u64, all: u64) {
+    bar.set_length(all);
+    bar.set_position(done);
+}

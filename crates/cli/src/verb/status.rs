@@ -1,0 +1,21 @@
+//! `aumbry status`: whether the server is there, open and ready.
+
+use api::status::Seal;
+
+use crate::connect::Global;
+use crate::{exit, fault};
+
+/// Asks the server; needs no login.
+pub(crate) async fn run(global: &Global) -> fault::Outcome {
+    let client = global.anonymous()?;
+    let status = client.status().await?;
+    global.output().answer(&status, |status| {
+        let seal = match status.seal {
+            Seal::Open => "open",
+            Seal::Sealed => "sealed",
+        };
+        let ready = if status.ready { "ready" } else { "not ready" };
+        format!("{}: {ready}, {seal}, version {}, time {}", client.addr(), status.version, status.time)
+    })?;
+    Ok(if status.seal == Seal::Sealed { exit::code(api::Class::Sealed) } else { exit::OK })
+}
