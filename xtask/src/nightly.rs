@@ -4,8 +4,8 @@ use crate::layers::released;
 use crate::shell::{Outcome, cargo, must, present};
 use crate::tree::members;
 
-/// Simulation seeds of one nightly run; `AUMBRY_SIM_SEEDS` overrides it.
-const SEEDS: &str = "5000";
+/// Seeds of one nightly run, first to last; `AUMBRY_SIM_SEEDS` overrides it, a failing seed alone is enough.
+const SEEDS: &str = "0..5000";
 
 type Part = fn() -> Outcome;
 
@@ -50,9 +50,9 @@ fn simulation() -> Outcome {
     let mut tests = cargo();
     tests.env("AUMBRY_SIM_SEEDS", seeds);
     if present("cargo", &["nextest", "--version"]) {
-        must(tests, &["nextest", "run", "--workspace", "--no-tests=pass", "--no-fail-fast", "sim"])
+        must(tests, &["nextest", "run", "--workspace", "--no-tests=pass", "--no-fail-fast", "sim::"])
     } else {
-        must(tests, &["test", "--workspace", "--", "sim"])
+        must(tests, &["test", "--workspace", "--", "sim::"])
     }
 }
 
