@@ -7,6 +7,9 @@ use crate::tree::{root, target};
 
 const PLACE: &str = "docs/openapi.json";
 
+/// The page for people, which names every path of the document.
+const PAGE: &str = "docs/api.md";
+
 /// Compares, or with `--write` replaces the document.
 pub(crate) fn run(args: &[String]) -> Outcome {
     let write = match args {
@@ -33,6 +36,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     }
     let mut text = serde_json::to_string_pretty(&document).map_err(|e| e.to_string())?;
     text.push('\n');
+    undocumented(&document)?;
     if write {
         std::fs::write(&path, &text).map_err(|e| format!("{PLACE}: {e}"))?;
         println!("openapi: {PLACE} written");
@@ -43,4 +47,13 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         return Ok(());
     }
     Err(format!("{PLACE} differs from what the code makes; run `cargo xtask openapi --write` and commit it"))
+}
+
+/// The page for people may not lag behind the code.
+fn undocumented(document: &serde_json::Value) -> Outcome {
+    let page = std::fs::read_to_string(root().join(PAGE)).map_err(|e| format!("{PAGE}: {e}"))?;
+    let paths = document.get("paths").and_then(serde_json::Value::as_object);
+    let missing: Vec<&str> = paths.into_iter().flatten().map(|(path, _)| path.as_str()).collect();
+    let missing: Vec<&str> = missing.into_iter().filter(|path| !page.contains(&format!("`{path}`"))).collect();
+    if missing.is_empty() { Ok(()) } else { Err(format!("{PAGE} does not name {}", missing.join(", "))) }
 }
