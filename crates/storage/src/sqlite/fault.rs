@@ -26,14 +26,24 @@ impl Fault {
         };
         let why = format!("{name}: {failure} (code {})", failure.extended_code);
         match (failure.code, failure.extended_code) {
-            (ErrorCode::DiskFull, _) => Fault::Full,
+            (ErrorCode::DiskFull, _) | (ErrorCode::SystemIoFailure, ffi::SQLITE_IOERR_SHMSIZE) => Fault::Full,
             (ErrorCode::SystemIoFailure, ffi::SQLITE_IOERR_NOMEM) => Fault::Passing(why),
             (ErrorCode::SystemIoFailure, ffi::SQLITE_IOERR_CORRUPTFS) => Fault::Damaged(why),
             (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Fault::Passing(why),
             (ErrorCode::OutOfMemory | ErrorCode::CannotOpen, _) => Fault::Passing(why),
             (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => Fault::Damaged(why),
-            (ErrorCode::ConstraintViolation, _) => Fault::Damaged(why),
+            // Every statement is fixed: one that does not compile met a schema that is not ours.
+            (ErrorCode::ConstraintViolation | ErrorCode::Unknown, _) => Fault::Damaged(why),
             _ => Fault::Broken(why),
+        }
+    }
+
+    /// The same for an error of `COMMIT`. There a full disk has left the commit out, unless it was the index beside the
+    /// log that had no room: then the log already holds the commit, and a restart may find it.
+    pub(super) fn of_commit(file: DbFile, error: &rusqlite::Error) -> Fault {
+        match error.sqlite_error().map(|failure| failure.extended_code) {
+            Some(ffi::SQLITE_IOERR_SHMSIZE) => Fault::Broken(format!("{}: no space for the log's index", file.name())),
+            _ => Fault::of(file, error),
         }
     }
 

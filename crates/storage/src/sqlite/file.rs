@@ -155,8 +155,8 @@ fn store_id(conn: &Connection) -> Result<String, rusqlite::Error> {
 pub(super) fn opening(file: DbFile, error: &rusqlite::Error) -> OpenError {
     match Fault::of(file, error) {
         Fault::Full => OpenError::Unreachable("no space left".into()),
-        Fault::Passing(why) => OpenError::Unreachable(why),
-        Fault::Broken(why) | Fault::Damaged(why) => OpenError::Damaged(match file {
+        Fault::Passing(why) | Fault::Broken(why) => OpenError::Unreachable(why),
+        Fault::Damaged(why) => OpenError::Damaged(match file {
             DbFile::Ledger => why,
             DbFile::Records => format!("{why}; records are derived: remove `records.db*` to have them made again"),
         }),

@@ -56,6 +56,8 @@ impl DbFile {
             }
             DbFile::Records => {
                 "CREATE TABLE store (id BLOB NOT NULL) STRICT;
+                 CREATE TABLE flushed (times INTEGER NOT NULL) STRICT;
+                 INSERT INTO flushed (times) VALUES (0);
                  CREATE TABLE record (key BLOB PRIMARY KEY, crc INTEGER NOT NULL, value BLOB NOT NULL) STRICT, WITHOUT ROWID;"
             }
         }
@@ -141,6 +143,9 @@ static META: Table = ordered!(Kind::Meta, "meta");
 
 /// Newest batch of a shard: the last place in its range.
 pub(super) const HEAD: &str = "SELECT place FROM batch WHERE place BETWEEN ?1 AND ?2 ORDER BY place DESC LIMIT 1";
+
+/// Changes a page of `records.db`, so that its transaction is flushed.
+pub(super) const FLUSHED: &str = "UPDATE flushed SET times = times + 1";
 
 /// Batches with their sides.
 pub(super) const TAIL: &str = "SELECT batch.place, batch.crc, batch.id, batch.value, side.crc, side.id, side.value \

@@ -164,10 +164,12 @@ impl LedgerFile {
     /// restart, so that one is unknown; before the commit nothing can have happened.
     fn failed(&self, error: &rusqlite::Error, at_commit: bool) -> Commit {
         self.roll_back();
-        let cause = self.health.note(Fault::of(DbFile::Ledger, error));
-        match cause {
-            Cause::Broken(_) if at_commit => Commit::Unknown(cause),
-            _ => Commit::Refused(cause),
+        if !at_commit {
+            return Commit::Refused(self.health.note(Fault::of(DbFile::Ledger, error)));
+        }
+        match self.health.note(Fault::of_commit(DbFile::Ledger, error)) {
+            cause @ Cause::Broken(_) => Commit::Unknown(cause),
+            cause => Commit::Refused(cause),
         }
     }
 
@@ -258,7 +260,7 @@ pub(super) fn checkpoint(conn: &Connection, file: DbFile, health: &Health, sql: 
 }
 
 /// How long an apply waits for a commit to ride with.
-const RIDE: Duration = Duration::from_millis(2);
+const RIDE: Duration = Duration::from_micros(500);
 /// Operations that may wait; more are written at once.
 const RIDING_OPS_MAX: usize = 512;
 const IDLE: Duration = Duration::from_millis(500);

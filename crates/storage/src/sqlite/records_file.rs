@@ -3,7 +3,7 @@
 use super::Health;
 use super::fault::Fault;
 use super::file::{self, CHECKPOINT_LOOK, CHECKPOINT_MOVE};
-use super::layout::DbFile;
+use super::layout::{DbFile, FLUSHED};
 use super::ledger_file::{Job, Ride, apply, checkpoint, execute, roll_back};
 use super::reserve::Reserve;
 use crate::contract::{Cause, Commit, Op, Run};
@@ -86,6 +86,11 @@ impl RecordsFile {
         let written = ready.and_then(|()| {
             execute(conn, "BEGIN IMMEDIATE")?;
             ops.iter().try_for_each(|op| apply(conn, op))?;
+            if flush {
+                // Rows put as they are already write no page, and without a page nothing is flushed, not even what
+                // was left to the operating system before.
+                execute(conn, FLUSHED)?;
+            }
             execute(conn, "COMMIT")
         });
         self.flushes = flush;
