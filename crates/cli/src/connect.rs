@@ -19,16 +19,16 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Address of the server [default: the saved login's, or https://127.0.0.1:7480]
-    #[arg(long, global = true, env = "AUMBRY_ADDR", value_name = "URL")]
+    #[arg(long, global = true, env = "AUMBRY_ADDR", hide_env_values = true, value_name = "URL")]
     pub(crate) addr: Option<String>,
     /// Tenant to act in
-    #[arg(long, global = true, env = "AUMBRY_TENANT", value_name = "NAME")]
+    #[arg(long, global = true, env = "AUMBRY_TENANT", hide_env_values = true, value_name = "NAME")]
     pub(crate) tenant: Option<String>,
     /// File with the session token, mode 0600 [default: AUMBRY_TOKEN, or the saved login]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// Certificates (PEM) that the server's must lead to
-    #[arg(long, global = true, env = "AUMBRY_CACERT", value_name = "FILE")]
+    #[arg(long, global = true, env = "AUMBRY_CACERT", hide_env_values = true, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,
     /// Do not ask before something that cannot be undone
     #[arg(long, short = 'y', global = true)]
@@ -52,7 +52,7 @@ impl Global {
         let mut options = self.options(saved.as_ref())?;
         options.token = match self.given_token()? {
             Some(token) => Some(token),
-            None => saved.and_then(|saved| saved.into_token(&options.addr, self.tenant.as_deref())),
+            None => saved.and_then(|saved| saved.into_token(&options.addr, self.tenant())),
         };
         if let Some(tenant) = tenant {
             options.tenant = Some(tenant.to_owned());
@@ -65,18 +65,24 @@ impl Global {
         Client::new(self.options(login_file::load()?.as_ref())?)
     }
 
+    /// The tenant that was named; an empty name is none.
+    pub(crate) fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref().filter(|tenant| !tenant.is_empty())
+    }
+
     /// The certificates that were named, as PEM.
     pub(crate) fn cacert_pem(&self) -> Result<Option<Vec<u8>>, Error> {
-        let Some(path) = &self.cacert else { return Ok(None) };
+        let Some(path) = self.cacert.as_ref().filter(|path| !path.as_os_str().is_empty()) else { return Ok(None) };
         let read = std::fs::read(path);
         read.map(Some).map_err(|error| fault::local(&format!("`{}` cannot be read", path.display()), &error))
     }
 
     fn options(&self, saved: Option<&login_file::Saved>) -> Result<Options, Error> {
-        let addr = self.addr.clone().or_else(|| saved.map(|saved| saved.addr.clone()));
+        let addr = self.addr.clone().filter(|addr| !addr.is_empty()).or_else(|| saved.map(|saved| saved.addr.clone()));
         let addr = addr.unwrap_or_else(|| ADDR.to_owned());
         let mut options = Options::new(addr.trim_end_matches('/'));
-        options.tenant = self.tenant.clone().or_else(|| saved.and_then(|saved| saved.tenant_at(&options.addr)));
+        options.tenant =
+            self.tenant().map(str::to_owned).or_else(|| saved.and_then(|saved| saved.tenant_at(&options.addr)));
         options.cacert_pem = match self.cacert_pem()? {
             Some(pem) => Some(pem),
             None => saved.and_then(|saved| saved.cacert_at(&options.addr)),

@@ -1,6 +1,6 @@
 //! Failures of this program itself, and how every failure is shown.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 
 use api::Class;
 use client::Error;
@@ -18,8 +18,14 @@ pub(crate) fn invalid(detail: impl Into<Box<str>>, hint: &str) -> Error {
 
 /// A file or stream of this machine failed; the cause is the system's own words.
 pub(crate) fn local(what: &str, error: &std::io::Error) -> Error {
+    let class = match error.kind() {
+        ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::IsADirectory | ErrorKind::AlreadyExists => {
+            Class::Invalid
+        }
+        _ => Class::Unavailable,
+    };
     let detail = format!("{what}: {}", cause(error));
-    Error::local(Class::Unavailable, "cli.local", detail, "correct it and try again; nothing was left half-written")
+    Error::local(class, "cli.local", detail, "correct it and try again; nothing was left half-written")
 }
 
 /// Shows an error on standard error: what happened, its code, the next step, the request.

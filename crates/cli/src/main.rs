@@ -26,15 +26,20 @@ use clap::error::ErrorKind;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // The place alone: what a panic says may hold a value.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
-        output::note(&format!("error: a fault of this program at {place} (cli.bug)\n  next: report that line"));
+        output::note(&format!("error: a fault of this program at {place} (cli.bug)"));
     }));
-    let code = std::panic::catch_unwind(|| match args::Aumbry::try_parse() {
+    ExitCode::from(guarded(|| match args::Aumbry::try_parse() {
         Ok(parsed) => start(parsed),
         Err(error) => usage(&error),
-    });
-    ExitCode::from(code.unwrap_or_else(|_| exit::code(Class::Bug)))
+    }))
+}
+
+/// Runs to an exit code, whatever happens: a panic ends in 10.
+fn guarded(run: impl FnOnce() -> u8 + std::panic::UnwindSafe) -> u8 {
+    std::panic::catch_unwind(run).unwrap_or_else(|_| exit::code(Class::Bug))
 }
 
 fn start(parsed: args::Aumbry) -> u8 {
@@ -72,6 +77,12 @@ fn usage(error: &clap::Error) -> u8 {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+
+    #[test]
+    fn cli_03_a_panic_ends_in_the_code_for_bugs() {
+        assert_eq!(super::guarded(|| panic!("canary")), 10);
+        assert_eq!(super::guarded(|| 3), 3);
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

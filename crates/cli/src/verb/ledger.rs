@@ -93,7 +93,7 @@ impl Verify {
 
     async fn server(&self, global: &Global) -> Result<Report, Error> {
         let client = global.client()?;
-        let pin = Pin::of(&client, global.tenant.as_deref(), self.key.as_deref()).await?;
+        let pin = Pin::of(&client, global.tenant(), self.key.as_deref()).await?;
         let bar = bar();
         let progress = |done, all| step(&bar, done, all);
         let verified = client::verify::ledger(&client, &pin.key, pin.seen.as_ref(), progress).await?;

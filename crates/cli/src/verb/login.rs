@@ -26,7 +26,7 @@ impl Login {
         let issued = client.sessions().login(&Message { token }).await?;
         let session = issued.session.clone();
         let pem = global.cacert_pem()?.and_then(|pem| String::from_utf8(pem).ok());
-        let saved = Saved::new(client.addr(), global.tenant.clone(), pem, issued);
+        let saved = Saved::new(client.addr(), global.tenant().map(str::to_owned), pem, issued);
         let place = login_file::save(&saved)?;
         global.output().answer(&session, |session| {
             format!("logged in as {} until {}; kept in {}", session.principal, session.expires_at, place.display())

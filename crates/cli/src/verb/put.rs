@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use api::secret::PutQuery;
+use std::collections::BTreeMap;
+
+use api::secret::{PutQuery, PutSecret};
+use api::{Encoding, Value};
 use clap::Args;
 use client::Error;
 use crypto::secret::SecretBytes;
@@ -48,15 +51,21 @@ impl Put {
     /// Reads the value, then writes it.
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
         client::check_path(&self.path)?;
-        let with = PutQuery {
-            cas: self.cas,
-            labels: labels(&self.labels)?,
-            expires_at: self.expires_at.map(api::Timestamp),
-            max_versions: self.max_versions,
-        };
+        let labels = labels(&self.labels)?;
         let client = global.client()?;
         let value = read(source(self.value), self.trim)?;
-        let written = client.secrets().put_raw(&self.path, value, &with).await?;
+        let (cas, expires_at, max_versions) = (self.cas, self.expires_at.map(api::Timestamp), self.max_versions);
+        let written = if plain_text(value.expose()) {
+            let labels = (!labels.is_empty()).then_some(labels);
+            let value = Value::from_bytes(value, Encoding::Utf8).map_err(|why| fault::invalid(why.to_string(), ""))?;
+            let message = PutSecret { value, encoding: Some(Encoding::Utf8), cas, labels, expires_at, max_versions };
+            client.secrets().put(&self.path, &message).await?
+        } else {
+            let joined: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let labels = Some(joined.join(",")).filter(|joined| !joined.is_empty());
+            let with = PutQuery { cas, labels, expires_at, max_versions };
+            client.secrets().put_raw(&self.path, value, &with).await?
+        };
         global.output().answer(&written, |written| format!("{} version {}", written.path, written.version))?;
         Ok(exit::OK)
     }
@@ -97,16 +106,25 @@ fn read(source: Source, trim: bool) -> Result<SecretBytes, Error> {
     Ok(bytes)
 }
 
-/// Checks labels and joins them as the query wants them.
-fn labels(labels: &[String]) -> Result<Option<String>, Error> {
-    let well_formed =
-        |label: &String| !label.contains(',') && label.split_once('=').is_some_and(|(name, _)| !name.is_empty());
-    if !labels.iter().all(well_formed) {
-        return Err(fault::invalid("a label is not NAME=VALUE, or holds a comma", "write --label team=payments"));
-    }
-    Ok(Some(labels.join(",")).filter(|joined| !joined.is_empty()))
+/// Whether a value goes as JSON text, so that everybody sees it as text; anything else goes as raw bytes.
+fn plain_text(value: &[u8]) -> bool {
+    let fits = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+    value.len() <= TEXT_BYTES_MAX && std::str::from_utf8(value).is_ok_and(|text| text.chars().all(fits))
 }
 
+fn labels(labels: &[String]) -> Result<BTreeMap<String, String>, Error> {
+    let read = |label: &String| {
+        let (name, value) = label.split_once('=').filter(|(name, _)| !name.is_empty() && !label.contains(','))?;
+        Some((name.to_owned(), value.to_owned()))
+    };
+    let found: Option<BTreeMap<_, _>> = labels.iter().map(read).collect();
+    found.filter(|found| found.len() == labels.len()).ok_or_else(|| {
+        fault::invalid("a label is not NAME=VALUE, stands twice or holds a comma", "write --label team=payments")
+    })
+}
+
+/// With every character escaped to two the message stays within the server's bound.
+const TEXT_BYTES_MAX: usize = 960 * 1024;
 /// Largest value of a secret.
 const VALUE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -137,10 +155,25 @@ mod tests {
     }
 
     #[test]
+    fn text_goes_as_text_and_everything_else_as_bytes() {
+        for text in ["", "hunter2", "-----BEGIN\n\tkey\r\n", "{\"a\": \"é\"}"] {
+            assert!(plain_text(text.as_bytes()), "{text:?}");
+        }
+        for bytes in [&b"\xff"[..], b"a\0b", b"\x1b[2J", &[b'x'; TEXT_BYTES_MAX + 1]] {
+            assert!(!plain_text(bytes));
+        }
+    }
+
+    #[test]
     fn labels_are_names_and_values() {
         let of = |labels: &[&str]| super::labels(&labels.iter().map(|l| (*l).to_owned()).collect::<Vec<_>>());
-        assert_eq!(of(&[]).unwrap(), None);
-        assert_eq!(of(&["a=1", "b="]).unwrap().as_deref(), Some("a=1,b="));
-        assert!(of(&["a"]).is_err() && of(&["=1"]).is_err() && of(&["a=1,b=2"]).is_err());
+        assert!(of(&[]).unwrap().is_empty());
+        assert_eq!(
+            of(&["b=", "a=1=2"]).unwrap().into_iter().collect::<Vec<_>>(),
+            [("a".to_owned(), "1=2".to_owned()), ("b".to_owned(), String::new()),]
+        );
+        assert!(
+            of(&["a"]).is_err() && of(&["=1"]).is_err() && of(&["a=1,b=2"]).is_err() && of(&["a=1", "a=2"]).is_err()
+        );
     }
 }

@@ -1,0 +1,6 @@
+//! The binary from outside: command, exit code, standard output, standard error.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails the test")]
+
+mod command;
+mod local;
