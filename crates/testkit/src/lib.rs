@@ -3,3 +3,4 @@
 pub mod clock;
 pub mod conformance;
 pub mod entropy;
+pub mod faulty;

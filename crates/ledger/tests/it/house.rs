@@ -199,6 +199,10 @@ pub(crate) async fn open_with(storage: Arc<dyn Storage>, seed: u64, seal: Arc<dy
 impl House {
     pub(crate) fn unit(&self, tenant: TenantId, commands: Vec<Box<dyn Command>>) -> Unit {
         let operation = OperationId::generate(self.clock.wall(), self.entropy.as_ref()).unwrap();
+        self.unit_named(tenant, commands, operation)
+    }
+
+    pub(crate) fn unit_named(&self, tenant: TenantId, commands: Vec<Box<dyn Command>>, operation: OperationId) -> Unit {
         Unit { tenant, actor: Actor::SYSTEM, commands, idempotency: None, operation }
     }
 

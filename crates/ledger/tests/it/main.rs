@@ -4,3 +4,4 @@
 mod damage;
 mod house;
 mod journey;
+mod sim;
