@@ -1,5 +1,5 @@
 //! The ledger over real storage engines, driven by a small engine of its own.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod damage;
 mod house;
