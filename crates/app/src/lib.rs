@@ -32,3 +32,7 @@ pub use app::{App, Parts, Tasks};
 pub use arrival::Arrival;
 pub use grant::Authorized;
 pub use reply::{Changed, Page, Reply};
+
+pub use access::{PolicyName, PrincipalName};
+pub use ledger::access_log::ClosedSegment;
+pub use ledger::{Path, Position, Prefix, Refusal, code};

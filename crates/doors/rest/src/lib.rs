@@ -1,5 +1,40 @@
 //! The native REST door: HTTPS requests in, answers of the native API out. It holds no rules.
+//!
+//! [`Door::answer`] bounds a request, finds its line in the route table, reads its body and calls the line's handler.
+//! A handler extracts, names the act, calls one use case, maps its answer to the wire and returns; the files of
+//! handlers are named for their nouns.
 
+mod access;
+mod answer;
+mod call;
+mod door;
+mod json;
+mod key;
+mod ledger;
+pub mod limits;
+mod metrics;
+mod open;
+mod openapi;
+mod operation;
+mod policy;
+mod principal;
+mod query;
+mod rate;
+mod route;
+mod secret;
+mod secret_wire;
+mod session;
+mod show;
 mod source;
+mod table;
+mod target;
+mod time;
 
+pub use answer::Body;
+pub use door::{Door, Settings, Surroundings};
+pub use limits::Limits;
+pub use metrics::Gauge;
+pub use openapi::document;
+pub use route::{Route, Takes};
 pub use source::{Net, source_of};
+pub use table::routes;

@@ -1,0 +1,312 @@
+//! The door itself: the order in which a request is bounded, found, read and answered. Never another order.
+
+use crate::answer::{Answer, Body};
+use crate::call::{Call, answered, request_text};
+use crate::limits::{BODY_BYTES_MAX, HEADERS_MAX, Limits, TARGET_BYTES_MAX, TOKEN_BYTES_MAX};
+use crate::metrics::{Gauge, Metrics};
+use crate::rate::Rate;
+use crate::route::{Finder, Found, Route, Takes};
+use crate::source::{Net, source_of};
+use crate::target::decoded;
+use app::code::{
+    BUG, Code, REQUEST_HEADERS_TOO_LARGE, REQUEST_INVALID, REQUEST_LIMITED, REQUEST_MEDIA_TYPE, REQUEST_METHOD,
+    REQUEST_TIMEOUT, REQUEST_TOO_LARGE, ROUTE_NOT_FOUND, SERVER_BUSY,
+};
+use app::{App, Arrival, Authorized, Refusal};
+use bytes::{Buf, Bytes};
+use crypto::{Clock, Entropy, SecretBytes, SecretText};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
+use http::request::Parts;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// What the door is told at the start.
+#[derive(Debug)]
+pub struct Settings {
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Net>,
+    /// Whether the routes of secrets are there.
+    pub secrets: bool,
+    /// Bounds that depend on the machine.
+    pub limits: Limits,
+}
+
+/// What the server around the door knows: open routes show it.
+pub trait Surroundings: Send + Sync + std::fmt::Debug {
+    /// Whether the root key is there.
+    fn is_open(&self) -> bool;
+    /// Whether requests can be served: open, a sink writable, the store reachable.
+    fn is_ready(&self) -> bool;
+    /// Values for the metrics page.
+    fn gauges(&self) -> Vec<Gauge>;
+    /// Replaces the seal's key; answers the seal's name. Took effect? As the refusal's class says.
+    fn rekey(&self, grant: Authorized) -> BoxFuture<'static, Result<String, Refusal>>;
+}
+
+/// The native REST door; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Door(Arc<House>);
+
+/// What handlers may use.
+#[derive(Debug)]
+pub(crate) struct House {
+    pub(crate) app: App,
+    pub(crate) surroundings: Arc<dyn Surroundings>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) document: String,
+    entropy: Arc<dyn Entropy>,
+    finder: Finder,
+    settings: Settings,
+    running: Semaphore,
+    rate: Rate,
+}
+
+/// A request being answered: its id, and which line of the table it means once that is known.
+struct Running {
+    id: [u8; 16],
+    route: usize,
+}
+
+impl Door {
+    /// Puts the door together; it answers at once.
+    pub fn new(
+        app: App,
+        surroundings: Arc<dyn Surroundings>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        settings: Settings,
+    ) -> Door {
+        let routes: Vec<Route> = crate::table::routes(settings.secrets);
+        Door(Arc::new(House {
+            document: crate::openapi::document(&routes),
+            finder: Finder::new(&routes),
+            metrics: Metrics::new(routes.len()),
+            running: Semaphore::new(settings.limits.requests_max),
+            rate: Rate::new(settings.limits.source_rate_max),
+            app,
+            surroundings,
+            clock,
+            entropy,
+            routes,
+            settings,
+        }))
+    }
+
+    /// The table it serves.
+    #[must_use]
+    pub fn routes(&self) -> &[Route] {
+        &self.0.routes
+    }
+
+    /// Answers one request. Never fails and never panics: a defect is answered with 500 and the request's id.
+    pub async fn answer<B>(&self, request: Request<B>, peer: SocketAddr) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin,
+    {
+        let house = &self.0;
+        let began = house.clock.monotonic();
+        let mut running = Running { id: [0; 16], route: house.routes.len() };
+        let (parts, body) = request.into_parts();
+        let version = parts.version;
+        house.metrics.running(true);
+        let answering = AssertUnwindSafe(house.answer(parts, body, peer, &mut running)).catch_unwind();
+        let answer = answering.await;
+        let id = request_text(&running.id);
+        let answer = answer.unwrap_or_else(|_panic| {
+            tracing::error!(request = id, "a request ran into a defect");
+            Answer::refused(&Refusal::new(&BUG, "the request ran into a defect"), &id, false)
+        });
+        house.metrics.running(false);
+        let took = house.clock.monotonic().saturating_sub(began);
+        house.metrics.answered(running.route, answer.code_of_status().as_u16(), took);
+        answer.into_response(&id, version)
+    }
+}
+
+impl House {
+    /// Headers, rate and load, then the route, then the body, then the use case.
+    async fn answer<B>(self: &Arc<House>, parts: Parts, body: B, peer: SocketAddr, running: &mut Running) -> Answer
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin,
+    {
+        let refuse = |code: &'static Code, why: &str, id: &[u8; 16]| {
+            Answer::refused(&Refusal::new(code, why), &request_text(id), false).closing()
+        };
+        if self.entropy.fill_public(&mut running.id).is_err() {
+            return refuse(&SERVER_BUSY, "no randomness was to be had", &running.id);
+        }
+        let source = source_of(peer.ip(), &parts.headers, &self.settings.trusted_proxies);
+        if let Err((code, why)) = head_fits(&parts) {
+            return refuse(code, why, &running.id);
+        }
+        if !self.rate.take(source, self.clock.monotonic()) {
+            return refuse(&REQUEST_LIMITED, "too many requests from one address", &running.id);
+        }
+        let Ok(_place) = self.running.try_acquire() else {
+            return refuse(&SERVER_BUSY, "too many requests are being answered", &running.id);
+        };
+        let work = self.found(parts, body, source, running);
+        match tokio::time::timeout(self.settings.limits.request_time_max, work).await {
+            Ok(answer) => answer,
+            Err(_late) => {
+                let why = "the request took too long; send it again with the same Idempotency-Key";
+                refuse(&REQUEST_TIMEOUT, why, &running.id)
+            }
+        }
+    }
+
+    /// Finds the route, reads the body, calls the handler.
+    async fn found<B>(
+        self: &Arc<House>,
+        parts: Parts,
+        body: B,
+        source: std::net::IpAddr,
+        running: &mut Running,
+    ) -> Answer
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin,
+    {
+        let mut arrival = arrival(&parts, running.id, source);
+        let (at, rest) = match self.finder.find(&parts.method, parts.uri.path()) {
+            Found::Route(at, rest) => (at, rest),
+            Found::OtherVerbs(verbs) => {
+                let refusal = Refusal::new(&REQUEST_METHOD, "this path does not have that verb");
+                return self.turned_away(arrival, refusal).await.allowing(&verbs);
+            }
+            Found::Nothing => {
+                let refusal = Refusal::new(&ROUTE_NOT_FOUND, "there is no such path in this API");
+                return self.turned_away(arrival, refusal).await;
+            }
+        };
+        let Some(route) = self.routes.get(at) else { return Answer::empty() };
+        running.route = at;
+        arrival.route = route.pattern;
+        let name = match decoded(rest) {
+            Ok(name) => name.into_owned(),
+            Err(refusal) => return self.turned_away(arrival, refusal).await,
+        };
+        let body = match self.body(route, &arrival, &parts, body).await {
+            Ok(body) => body,
+            Err(refusal) => return self.turned_away(arrival, refusal).await.closing(),
+        };
+        if arrival.idempotency.is_some() {
+            arrival.body_digest = digest(&parts, body.expose());
+        }
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        if route.doc.query.is_none() && !query.is_empty() {
+            let refusal = Refusal::new(&REQUEST_INVALID, "this route takes no query");
+            return self.turned_away(arrival, refusal).await;
+        }
+        let call = Call { house: Arc::clone(self), arrival, name, query, headers: parts.headers, body };
+        (route.run)(call).await
+    }
+
+    /// The whole body, bounded before and while it is read. Who is certainly not logged in sends it in vain.
+    async fn body<B>(&self, route: &Route, arrival: &Arrival, parts: &Parts, body: B) -> Result<SecretBytes, Refusal>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin,
+    {
+        if let Some(encoding) = parts.headers.get(CONTENT_ENCODING)
+            && encoding != "identity"
+        {
+            return Err(Refusal::new(&REQUEST_MEDIA_TYPE, "encoded bodies are not taken"));
+        }
+        let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let too_large = || Refusal::new(&REQUEST_TOO_LARGE, format!("the body is longer than {BODY_BYTES_MAX} bytes"));
+        if length.is_some_and(|length| length > BODY_BYTES_MAX as u64) {
+            return Err(too_large());
+        }
+        if route.takes == Takes::Nothing {
+            let none = body.is_end_stream() || length == Some(0);
+            let why = "this route takes no body";
+            return if none { Ok(SecretBytes::default()) } else { Err(Refusal::new(&REQUEST_INVALID, why)) };
+        }
+        if !route.open && arrival.token.is_none() {
+            return Err(Refusal::new(&REQUEST_INVALID, "no session came with the request"));
+        }
+        collect(body, length.and_then(|length| usize::try_from(length).ok())).await?.ok_or_else(too_large)
+    }
+
+    /// The answer to what cannot be made an act of; who is not logged in learns only that.
+    async fn turned_away(&self, arrival: Arrival, refusal: Refusal) -> Answer {
+        answered::<()>(self.app.turn_away(arrival, refusal).await, false, |()| Answer::empty())
+    }
+}
+
+/// Bounds of the head that hold on every version of HTTP.
+fn head_fits(parts: &Parts) -> Result<(), (&'static Code, &'static str)> {
+    if parts.headers.len() > HEADERS_MAX {
+        return Err((&REQUEST_HEADERS_TOO_LARGE, "the request has too many headers"));
+    }
+    if parts.headers.get_all(AUTHORIZATION).iter().any(|token| token.len() > TOKEN_BYTES_MAX) {
+        return Err((&REQUEST_HEADERS_TOO_LARGE, "the Authorization header is too long"));
+    }
+    if parts.uri.path_and_query().is_some_and(|target| target.as_str().len() > TARGET_BYTES_MAX) {
+        return Err((&REQUEST_INVALID, "path and query are too long"));
+    }
+    Ok(())
+}
+
+fn arrival(parts: &Parts, request: [u8; 16], source: std::net::IpAddr) -> Arrival {
+    let header =
+        |name: &str| parts.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    Arrival {
+        request,
+        source,
+        tls: true,
+        token: token(parts),
+        tenant: header(api::TENANT_HEADER),
+        idempotency: header(api::IDEMPOTENCY_HEADER),
+        body_digest: [0; 32],
+        route: "-",
+    }
+}
+
+/// The bearer token, if there is exactly one `Authorization` header and it holds one.
+fn token(parts: &Parts) -> Option<SecretText> {
+    let mut all = parts.headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (all.next(), all.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| SecretText::new(token.trim().to_owned()))
+}
+
+/// Digest over verb, target and body: what makes a repeated request the same one.
+fn digest(parts: &Parts, body: &[u8]) -> [u8; 32] {
+    let target = parts.uri.path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
+    let head = crypto::sha256(format!("{} {target} ", parts.method).as_bytes());
+    let body = crypto::sha256(body);
+    crypto::sha256(&[head, body].concat())
+}
+
+/// Reads a body to its end; `None` as soon as it passes the limit. Copies once, into memory that is wiped.
+async fn collect<B>(mut body: B, length: Option<usize>) -> Result<Option<SecretBytes>, Refusal>
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin,
+{
+    const FIRST_BYTES: usize = 16 << 10;
+    let mut all = Vec::with_capacity(length.unwrap_or(FIRST_BYTES).min(BODY_BYTES_MAX));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_cut| Refusal::new(&REQUEST_INVALID, "the body ended before its end"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        let wanted = all.len().saturating_add(data.remaining());
+        if wanted > BODY_BYTES_MAX {
+            drop(SecretBytes::new(all));
+            return Ok(None);
+        }
+        if wanted > all.capacity() {
+            let mut larger = Vec::with_capacity(wanted.saturating_mul(2).min(BODY_BYTES_MAX));
+            larger.extend_from_slice(&all);
+            drop(SecretBytes::new(std::mem::replace(&mut all, larger)));
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(Some(SecretBytes::new(all)))
+}

@@ -1,0 +1,45 @@
+//! Routes that answer without a session. They show nothing that is anybody's.
+
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::time::shown;
+use api::status::{Seal, Status};
+use http::StatusCode;
+
+/// `GET status`
+pub(crate) async fn status(call: Call) -> Answer {
+    let house = &call.house;
+    let seal = if house.surroundings.is_open() { Seal::Open } else { Seal::Sealed };
+    Answer::json(&Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        seal,
+        ready: house.surroundings.is_ready(),
+        time: shown(house.clock.wall()),
+    })
+}
+
+/// `GET openapi.json`
+pub(crate) async fn document(call: Call) -> Answer {
+    Answer::text(api::JSON, call.house.document.clone())
+}
+
+/// `GET /healthz`: the process answers.
+pub(crate) async fn health(_call: Call) -> Answer {
+    Answer::text("text/plain", "ok\n".to_owned())
+}
+
+/// `GET /readyz`: requests can be served.
+pub(crate) async fn readiness(call: Call) -> Answer {
+    let (status, text) = match call.house.surroundings.is_ready() {
+        true => (StatusCode::OK, "ready\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+    };
+    Answer::text("text/plain", text.to_owned()).status(status)
+}
+
+/// `GET /metrics`
+pub(crate) async fn metrics(call: Call) -> Answer {
+    let house = &call.house;
+    let page = house.metrics.page(&house.routes, &house.surroundings.gauges());
+    Answer::text("text/plain; version=0.0.4; charset=utf-8", page)
+}

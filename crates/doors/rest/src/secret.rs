@@ -1,0 +1,192 @@
+//! Secrets: put, read, list, roll back, delete, undelete, purge, metadata.
+
+use crate::answer::Answer;
+use crate::call::{Call, folder};
+use crate::secret_wire::{deleted, edit, found, item, metadata, page, purged, restored, versions, written};
+use crate::time;
+use api::secret as wire;
+use app::code::{REQUEST_INVALID, SECRET_INVALID};
+use app::secret::{self, Edit, Encoding, ListQuery, MetadataEdit, NewValue, Rollback, Scope, Source};
+use app::{Act, Path, Refusal};
+
+/// `PUT secrets/{path}`
+pub(crate) async fn put(call: Call) -> Answer {
+    call.act(
+        |call| Ok((Act::secret_write(call.path()?), new_value(call)?)),
+        secret::put,
+        |changed| Answer::json(&written(changed)),
+    )
+    .await
+}
+
+/// `GET secrets/{path}`
+pub(crate) async fn get(call: Call) -> Answer {
+    match call.query::<wire::ReadQuery>().unwrap_or_default().view {
+        wire::View::Value => value(call).await,
+        wire::View::Metadata => about(call).await,
+        wire::View::Versions => history(call).await,
+    }
+}
+
+async fn value(call: Call) -> Answer {
+    let raw = call.wants_raw();
+    call.act(
+        |call| Ok((Act::secret_read(call.path()?, call.query::<wire::ReadQuery>()?.version), ())),
+        |grant, ()| secret::get(grant),
+        move |revealed| found(revealed, raw),
+    )
+    .await
+}
+
+async fn about(call: Call) -> Answer {
+    call.act(
+        |call| Ok((Act::secret_metadata(call.path()?), without_version(call)?)),
+        |grant, ()| secret::about(grant),
+        |about| Answer::json(&metadata(&about)),
+    )
+    .await
+}
+
+async fn history(call: Call) -> Answer {
+    call.act(
+        |call| Ok((Act::secret_versions(call.path()?), without_version(call)?)),
+        |grant, ()| secret::about(grant),
+        |about| Answer::json(&versions(about)),
+    )
+    .await
+}
+
+/// `DELETE secrets/{path}`
+pub(crate) async fn delete(call: Call) -> Answer {
+    call.act(
+        |call| Ok((Act::secret_delete(call.path()?), call.if_match()?)),
+        |grant, cas| secret::delete(grant, None, cas),
+        |changed| Answer::json(&deleted(&changed)),
+    )
+    .await
+}
+
+/// `GET secrets`
+pub(crate) async fn list(call: Call) -> Answer {
+    call.act(
+        |call| {
+            let query: wire::ListQuery = call.query()?;
+            let limit = query.limit.map(u64::from);
+            let by_name = query.sort == Some(wire::Sort::Name);
+            let page = ListQuery { cursor: query.cursor, limit, recursive: query.recursive, by_name };
+            Ok((Act::secret_list(folder(query.prefix.as_deref())?), page))
+        },
+        secret::list,
+        |found| Answer::json(&page(found, item)),
+    )
+    .await
+}
+
+/// `POST secrets:rollback`
+pub(crate) async fn rollback(call: Call) -> Answer {
+    call.act(
+        |call| {
+            let body: wire::Rollback = call.json()?;
+            let source = match (body.version, &body.at) {
+                (Some(version), None) => Source::Version(version),
+                (None, Some(at)) => Source::At(time::read(at, &SECRET_INVALID, "at")?),
+                _ => return Err(Refusal::new(&REQUEST_INVALID, "name one of `version` and `at`")),
+            };
+            let cas = call.cas(body.cas)?;
+            Ok((Act::secret_rollback(Path::parse(&body.path)?), Rollback { source, cas }))
+        },
+        secret::rollback,
+        |changed| Answer::json(&written(changed)),
+    )
+    .await
+}
+
+/// `POST secrets:undelete`
+pub(crate) async fn undelete(call: Call) -> Answer {
+    call.act(
+        |call| Ok((Act::secret_undelete(Path::parse(&call.json::<wire::Undelete>()?.path)?), ())),
+        |grant, ()| secret::undelete(grant, None),
+        |changed| Answer::json(&restored(&changed)),
+    )
+    .await
+}
+
+/// `POST secrets:purge`
+pub(crate) async fn purge(call: Call) -> Answer {
+    call.act(
+        |call| {
+            let body: wire::Purge = call.json()?;
+            let scope = match (body.versions, body.all) {
+                (Some(versions), false) => Scope::Versions(versions),
+                (None, true) => Scope::All,
+                _ => return Err(Refusal::new(&REQUEST_INVALID, "name one of `versions` and `all`")),
+            };
+            Ok((Act::secret_purge(Path::parse(&body.path)?), scope))
+        },
+        secret::purge,
+        |changed| Answer::json(&purged(changed)),
+    )
+    .await
+}
+
+/// `POST secrets:metadata`
+pub(crate) async fn annotate(call: Call) -> Answer {
+    call.act(
+        |call| {
+            let body: wire::SetMetadata = call.json()?;
+            let edit = edit(body.labels, body.expires_at, body.max_versions)?;
+            Ok((Act::secret_annotate(Path::parse(&body.path)?), (edit, call.if_match()?)))
+        },
+        |grant, (edit, cas)| secret::annotate(grant, edit, cas),
+        |changed| Answer::json(&metadata(&changed.what)),
+    )
+    .await
+}
+
+/// `POST secrets:read`
+pub(crate) async fn read_many(call: Call) -> Answer {
+    call.act(
+        |call| {
+            let body: wire::ReadMany = call.json()?;
+            let paths = body.paths.iter().map(|path| Path::parse(path)).collect::<Result<Vec<_>, _>>()?;
+            Ok((Act::secret_read_many(paths)?, ()))
+        },
+        |grant, ()| secret::read_many(grant),
+        |all| crate::secret_wire::found_many(&all),
+    )
+    .await
+}
+
+fn without_version(call: &Call) -> Result<(), Refusal> {
+    match call.query::<wire::ReadQuery>()?.version {
+        None => Ok(()),
+        Some(_) => Err(Refusal::new(&REQUEST_INVALID, "`version` goes with the value only")),
+    }
+}
+
+/// The value of a put, as JSON or as raw bytes.
+fn new_value(call: &mut Call) -> Result<NewValue, Refusal> {
+    if call.is_raw() {
+        let query: wire::PutQuery = call.query()?;
+        let labels = query.labels.as_deref().map(crate::secret_wire::labels).transpose()?;
+        let edit = edit(labels, query.expires_at, query.max_versions)?;
+        let cas = call.cas(query.cas)?;
+        return Ok(NewValue { value: std::mem::take(&mut call.body), encoding: Encoding::Bytes, cas, edit });
+    }
+    call.no_query()?;
+    let body: wire::PutSecret = call.json()?;
+    let edit: MetadataEdit = edit(body.labels, body.expires_at, body.max_versions)?;
+    let (value, encoding) =
+        body.value.into_bytes(body.encoding).map_err(|why| Refusal::new(&SECRET_INVALID, why.to_string()))?;
+    let encoding = match encoding {
+        api::Encoding::Utf8 => Encoding::Text,
+        api::Encoding::Base64 => Encoding::Bytes,
+        api::Encoding::Json => Encoding::Json,
+    };
+    Ok(NewValue { value, encoding, cas: call.cas(body.cas)?, edit })
+}
+
+/// What a field does to metadata: absent keeps, `none` clears.
+pub(crate) fn edited<T>(field: Option<T>) -> Edit<T> {
+    field.map_or(Edit::Keep, Edit::Set)
+}

@@ -1,0 +1,227 @@
+//! The route table: one line per verb and path. Nothing else says which routes there are.
+
+use crate::openapi::{Doc, query_of, schema_of};
+use crate::route::{Route, Takes};
+use crate::{access, key, ledger, open, operation, policy, principal, secret, session};
+use http::Method;
+
+macro_rules! optional {
+    ($make:ident) => {
+        None
+    };
+    ($make:ident $ty:ty) => {
+        Some($make::<$ty>)
+    };
+}
+
+macro_rules! routes {
+    ($( $verb:ident $template:literal $act:literal $run:path, $takes:ident $(, query $query:ty)? $(, body $body:ty)?
+        $(, answer $answer:ty)? $(, open $open:literal)?; $about:literal )+) => {
+        vec![ $( Route {
+            verb: Method::$verb,
+            template: $template,
+            pattern: concat!(stringify!($verb), " ", $template),
+            act: $act,
+            open: false $(|| $open)?,
+            takes: Takes::$takes,
+            run: |call| Box::pin($run(call)),
+            doc: Doc {
+                about: $about,
+                query: optional!(query_of $($query)?),
+                body: optional!(schema_of $($body)?),
+                answer: optional!(schema_of $($answer)?),
+            },
+        } ),+ ]
+    };
+}
+
+/// Every route; those of secrets only where they are switched on.
+#[must_use]
+pub fn routes(secrets: bool) -> Vec<Route> {
+    let mut all = if secrets { of_secrets() } else { Vec::new() };
+    all.extend(of_rights());
+    all.extend(of_the_house());
+    all
+}
+
+fn of_secrets() -> Vec<Route> {
+    use api::secret::{
+        Deleted, ListQuery, Metadata, Purge, Purged, PutQuery, PutSecret, ReadMany, ReadQuery, Restored, Rollback,
+        Secret, SecretList, Secrets, SetMetadata, Undelete, Written,
+    };
+    routes! {
+        GET "/api/v1/secrets/{path}" "secret.read" secret::get, Nothing, query ReadQuery, answer Secret;
+            "Reads a value, or with `view` its metadata or versions; raw bytes with `Accept: application/octet-stream`."
+        PUT "/api/v1/secrets/{path}" "secret.write" secret::put, JsonOrBytes, query PutQuery, body PutSecret, answer Written;
+            "Writes a new version; the query goes with raw bytes only."
+        DELETE "/api/v1/secrets/{path}" "secret.delete" secret::delete, Nothing, answer Deleted;
+            "Hides a secret; undelete brings it back."
+        GET "/api/v1/secrets" "secret.list" secret::list, Nothing, query ListQuery, answer SecretList;
+            "Lists a folder."
+        POST "/api/v1/secrets:read" "secret.read" secret::read_many, Json, body ReadMany, answer Secrets;
+            "Reads several values, all or none."
+        POST "/api/v1/secrets:rollback" "secret.rollback" secret::rollback, Json, body Rollback, answer Written;
+            "Writes a new version that repeats an older one."
+        POST "/api/v1/secrets:undelete" "secret.undelete" secret::undelete, Json, body Undelete, answer Restored;
+            "Brings a deleted secret back."
+        POST "/api/v1/secrets:purge" "secret.purge" secret::purge, Json, body Purge, answer Purged;
+            "Destroys the keys of versions, for ever."
+        POST "/api/v1/secrets:metadata" "secret.annotate" secret::annotate, Json, body SetMetadata, answer Metadata;
+            "Changes labels, expiry and how many versions are kept."
+    }
+}
+
+fn of_rights() -> Vec<Route> {
+    use api::policy::{PageQuery, Policy, PolicyChanged, PolicyList, PutPolicy};
+    use api::principal::{Principal, PrincipalChanged, PrincipalList, PutPrincipal};
+    use api::session::{IssueSession, IssuedSession, Login, RevokedSession, Session};
+    routes! {
+        POST "/api/v1/sessions:login" "session.login" session::login, Json, body Login, answer IssuedSession, open true;
+            "Trades a one-time login for a session."
+        POST "/api/v1/sessions" "session.issue" session::issue, Json, body IssueSession, answer IssuedSession;
+            "Opens a session for a principal."
+        GET "/api/v1/sessions/self" "session.self" session::own, Nothing, answer Session;
+            "Shows the caller's session."
+        DELETE "/api/v1/sessions/{id}" "session.revoke" session::revoke, Nothing, answer RevokedSession;
+            "Ends a session at once."
+        GET "/api/v1/policies" "policy.list" policy::list, Nothing, query PageQuery, answer PolicyList;
+            "Lists policies without their text."
+        GET "/api/v1/policies/{name}" "policy.read" policy::get, Nothing, answer Policy;
+            "Shows a policy."
+        PUT "/api/v1/policies/{name}" "policy.write" policy::put, Json, body PutPolicy, answer PolicyChanged;
+            "Makes or changes a policy; it is checked before it counts."
+        DELETE "/api/v1/policies/{name}" "policy.remove" policy::remove, Nothing, answer PolicyChanged;
+            "Removes a policy."
+        GET "/api/v1/principals" "principal.list" principal::list, Nothing, query PageQuery, answer PrincipalList;
+            "Lists principals."
+        GET "/api/v1/principals/{name}" "principal.read" principal::get, Nothing, answer Principal;
+            "Shows a principal."
+        PUT "/api/v1/principals/{name}" "principal.write" principal::put, Json, body PutPrincipal, answer PrincipalChanged;
+            "Makes or changes a principal; disabling ends its sessions."
+    }
+}
+
+fn of_the_house() -> Vec<Route> {
+    use api::access::{AccessQuery, Rows, Segments};
+    use api::key::{KeyList, Rekeyed, RotateKeys, Rotated};
+    use api::ledger::{ConsistencyQuery, Entries, EntriesQuery, InclusionQuery, Proof, VerifierKey};
+    use api::operation::Operation;
+    use api::status::Status;
+    routes! {
+        GET "/api/v1/ledger/checkpoint" "ledger.read" ledger::checkpoint, Nothing;
+            "The newest signed checkpoint, a C2SP note in plain text."
+        GET "/api/v1/ledger/key" "ledger.read" ledger::key, Nothing, answer VerifierKey;
+            "The key that checkpoints are verified with."
+        GET "/api/v1/ledger/entries" "ledger.entries" ledger::entries, Nothing, query EntriesQuery, answer Entries;
+            "A run of entries; of other tenants' entries the hash only, without the right to all."
+        GET "/api/v1/ledger/proofs/inclusion" "ledger.read" ledger::inclusion, Nothing, query InclusionQuery, answer Proof;
+            "Proves that an entry is in the tree of a size."
+        GET "/api/v1/ledger/proofs/consistency" "ledger.read" ledger::consistency, Nothing, query ConsistencyQuery, answer Proof;
+            "Proves that an older tree is the beginning of a newer one."
+        GET "/api/v1/ledger/tile/{tile}" "ledger.read" ledger::tile, Nothing;
+            "Bytes of a tree tile (C2SP tlog-tiles)."
+        GET "/api/v1/access" "access.read" access::list, Nothing, query AccessQuery, answer Rows;
+            "Rows of the access log, newest first."
+        GET "/api/v1/access/segments" "access.read" access::segments, Nothing, answer Segments;
+            "Closed segments of the access log."
+        GET "/api/v1/keys" "key.read" key::list, Nothing, answer KeyList;
+            "Keys, never their bytes."
+        POST "/api/v1/keys:rotate" "key.rotate" key::rotate, Json, body RotateKeys, answer Rotated;
+            "Replaces a key and wraps what is below it anew."
+        POST "/api/v1/seal:rekey" "seal.rekey" key::rekey, Nothing, answer Rekeyed;
+            "Replaces the seal's key itself."
+        GET "/api/v1/operations/{id}" "operation.read" operation::get, Nothing, answer Operation;
+            "Tells whether a change took effect."
+        GET "/api/v1/status" "status" open::status, Nothing, answer Status, open true;
+            "What everybody may know of the server."
+        GET "/api/v1/openapi.json" "openapi" open::document, Nothing, open true;
+            "This document."
+        GET "/healthz" "health" open::health, Nothing, open true;
+            "200 while the process answers."
+        GET "/readyz" "ready" open::readiness, Nothing, open true;
+            "200 while requests can be served, else 503."
+        GET "/metrics" "metrics" open::metrics, Nothing, open true;
+            "Counts for Prometheus."
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::{Finder, Found};
+
+    #[test]
+    fn http_14_the_open_routes_are_these_and_no_others() {
+        let all = routes(true);
+        let open: Vec<&str> = all.iter().filter(|route| route.open).map(|route| route.pattern).collect();
+        assert_eq!(
+            open,
+            [
+                "POST /api/v1/sessions:login",
+                "GET /api/v1/status",
+                "GET /api/v1/openapi.json",
+                "GET /healthz",
+                "GET /readyz",
+                "GET /metrics",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_route_is_found_by_its_own_line_and_names_a_known_act() {
+        let all = routes(true);
+        let finder = Finder::new(&all);
+        for (at, route) in all.iter().enumerate() {
+            let path = route.template.replace(['{', '}'], "");
+            let Found::Route(found, _) = finder.find(&route.verb, &path) else { panic!("{}", route.pattern) };
+            assert_eq!(found, at, "{}", route.pattern);
+            let known = app::ACTS.iter().any(|act| act.name == route.act);
+            let unlogged = ["status", "openapi", "health", "ready", "metrics"].contains(&route.act);
+            assert!(known != unlogged, "{}", route.pattern);
+        }
+    }
+
+    #[test]
+    fn http_18_other_verbs_are_told_which_ones_there_are() {
+        let all = routes(true);
+        let finder = Finder::new(&all);
+        for (verb, path, wanted) in [
+            (Method::HEAD, "/api/v1/secrets/a", Found::OtherVerbs("DELETE, GET, PUT".to_owned())),
+            (Method::OPTIONS, "/api/v1/secrets", Found::OtherVerbs("GET".to_owned())),
+            (Method::TRACE, "/healthz", Found::OtherVerbs("GET".to_owned())),
+            (Method::GET, "/api/v1/secrets:purge", Found::OtherVerbs("POST".to_owned())),
+            (Method::PUT, "/api/v1/sessions/self", Found::OtherVerbs("DELETE, GET".to_owned())),
+            (Method::GET, "/api/v1/secret/a", Found::Nothing),
+            (Method::GET, "/API/v1/status", Found::Nothing),
+            (Method::GET, "/api/v1/status/", Found::Nothing),
+            (Method::GET, "/api/v1//status", Found::Nothing),
+            (Method::GET, "/healthz/x", Found::Nothing),
+            (Method::GET, "/", Found::Nothing),
+            (Method::GET, "", Found::Nothing),
+        ] {
+            assert_eq!(finder.find(&verb, path), wanted, "{verb} {path}");
+        }
+    }
+
+    #[test]
+    fn without_its_secrets_part_the_door_has_no_route_of_it() {
+        assert!(routes(false).iter().all(|route| !route.template.contains("/secrets")));
+    }
+
+    #[test]
+    fn the_document_names_every_route_and_every_type_it_points_to() {
+        let text = crate::openapi::document(&routes(true));
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(document["openapi"], "3.1.0");
+        let mut ids = std::collections::BTreeSet::new();
+        for route in routes(true) {
+            let operation = &document["paths"][route.template][route.verb.as_str().to_lowercase()];
+            assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{}", route.pattern);
+            assert_eq!(operation["security"].is_array(), route.open, "{}", route.pattern);
+        }
+        for reference in text.split("#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().unwrap();
+            assert!(document["components"]["schemas"][name].is_object(), "{name}");
+        }
+    }
+}
