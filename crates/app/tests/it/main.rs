@@ -1,0 +1,15 @@
+//! Use cases over the real ledger, access log and policies, on a store in memory.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail the test")]
+
+mod access;
+mod house;
+mod idempotency;
+mod keys;
+mod ledger_view;
+mod list;
+mod matrix;
+mod model;
+mod secrets;
+mod sessions;
+mod tenants;

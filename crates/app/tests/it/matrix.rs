@@ -1,0 +1,189 @@
+//! LOG-01 and the matrix of rights: each act, by each sort of caller, leaves its rows and only the right one succeeds.
+
+use crate::house::{Caller, House, code, folder, house, path};
+use access::{Action, PolicyName, PrincipalName};
+use app::access_view::{AccessQuery, query};
+use app::secret::{self, Edit, ListQuery, MetadataEdit, Rollback, Scope, Source};
+use app::{ACTS, Act, ActKind, Mode, keys, ledger_view, policy, principal, session};
+use crypto::id::OperationId;
+
+/// Acts that are not performed by a session: the login has its own tests and rows. The seal's key is replaced by the
+/// server, which has the key file.
+const EXEMPT: &[&str] = &["session.login", "seal.rekey"];
+
+/// Does one act as somebody. Gives the outcome's code.
+async fn perform(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -> &'static str {
+    let at = format!("m/{n}");
+    let who = &who.keyed(&format!("k{n}"));
+    owner.put(&at, "v").await.unwrap();
+    let secret = || path(&at);
+    let name = || PrincipalName::parse("target").unwrap();
+    let kept = || PolicyName::parse("kept").unwrap();
+    match act {
+        "secret.read" => code(who.act(Act::secret_read(secret(), None), b"", secret::get).await.into_outcome()),
+        "secret.metadata" => code(who.act(Act::secret_metadata(secret()), b"", secret::about).await.into_outcome()),
+        "secret.versions" => code(who.act(Act::secret_versions(secret()), b"", secret::about).await.into_outcome()),
+        "secret.list" => {
+            let listed = who.act(Act::secret_list(folder("m")), b"", |grant| secret::list(grant, ListQuery::default()));
+            code(listed.await.into_outcome())
+        }
+        "secret.write" => code(who.put(&at, "w").await),
+        "secret.rollback" => {
+            let back = Rollback { source: Source::Version(1), cas: None };
+            let act = Act::secret_rollback(secret());
+            code(who.act(act, b"", move |grant| secret::rollback(grant, back)).await.into_outcome())
+        }
+        "secret.delete" => {
+            let act = Act::secret_delete(secret());
+            code(who.act(act, b"", |grant| secret::delete(grant, None, None)).await.into_outcome())
+        }
+        "secret.undelete" => {
+            let act = Act::secret_delete(secret());
+            owner.act(act, b"", |grant| secret::delete(grant, None, None)).await.into_outcome().unwrap();
+            let act = Act::secret_undelete(secret());
+            code(who.act(act, b"", |grant| secret::undelete(grant, None)).await.into_outcome())
+        }
+        "secret.purge" => {
+            let act = Act::secret_purge(secret());
+            code(who.act(act, b"", |grant| secret::purge(grant, Scope::All)).await.into_outcome())
+        }
+        "secret.annotate" => {
+            let edit = MetadataEdit { max_versions: Edit::Set(3), ..MetadataEdit::default() };
+            let act = Act::secret_annotate(secret());
+            code(who.act(act, b"", |grant| secret::annotate(grant, edit, None)).await.into_outcome())
+        }
+        "policy.read" => code(who.act(Act::policy_read(kept()), b"", policy::get).await.into_outcome()),
+        "policy.list" => {
+            code(who.act(Act::policy_list(), b"", |grant| policy::list(grant, None, None)).await.into_outcome())
+        }
+        "policy.write" => {
+            let text = "permit (principal in Role::\"none\", action, resource);".to_owned();
+            let act = Act::policy_write(PolicyName::parse(&format!("p{n}")).unwrap());
+            code(who.act(act, b"", |grant| policy::put(grant, text)).await.into_outcome())
+        }
+        "policy.remove" => {
+            let name = format!("r{n}");
+            owner.policy(&name, "permit (principal in Role::\"none\", action, resource);").await.unwrap();
+            let act = Act::policy_remove(PolicyName::parse(&name).unwrap());
+            code(who.act(act, b"", policy::remove).await.into_outcome())
+        }
+        "principal.read" => code(who.act(Act::principal_read(name()), b"", principal::get).await.into_outcome()),
+        "principal.list" => {
+            code(who.act(Act::principal_list(), b"", |grant| principal::list(grant, None, None)).await.into_outcome())
+        }
+        "principal.write" => {
+            let act = Act::principal_write(name());
+            code(who.act(act, b"", |grant| principal::put(grant, Vec::new(), false)).await.into_outcome())
+        }
+        "session.issue" => {
+            let act = Act::session_issue(name());
+            code(who.act(act, b"", |grant| session::issue(grant, None)).await.into_outcome())
+        }
+        "session.self" => code(who.act(Act::session_self(), b"", session::own).await.into_outcome()),
+        "session.revoke" => {
+            let victim = owner.session("target").await;
+            let own = victim.act(Act::session_self(), b"", session::own).await.into_outcome().unwrap();
+            code(who.act(Act::session_revoke(own.id), b"", session::revoke).await.into_outcome())
+        }
+        "ledger.read" => code(who.act(Act::ledger_read(), b"", ledger_view::checkpoint).await.into_outcome()),
+        "ledger.entries" => {
+            let act = Act::ledger_entries();
+            code(who.act(act, b"", |grant| ledger_view::entries(grant, 0, Some(1))).await.into_outcome())
+        }
+        "access.read" => {
+            let asked = AccessQuery { limit: Some(1), ..AccessQuery::default() };
+            code(who.act(Act::access_read(), b"", |grant| query(grant, asked)).await.into_outcome())
+        }
+        "key.read" => code(who.act(Act::key_read(), b"", keys::list).await.into_outcome()),
+        "key.rotate" => code(who.act(Act::key_rotate_tenant(), b"", keys::rotate_tenant).await.into_outcome()),
+        "key.rotate_root" => {
+            for _ in 0..20 {
+                owner.house.pass(60_000);
+                keys::run_due(&owner.house.app).await.unwrap();
+            }
+            code(who.act(Act::key_rotate_root(), b"", keys::rotate_root).await.into_outcome())
+        }
+        "operation.read" => {
+            let id = OperationId::from_bytes([1; 16]);
+            let act = Act::operation_read();
+            code(who.act(act, b"", move |grant| app::operation::read(grant, id)).await.into_outcome())
+        }
+        other => panic!("the act {other} has no line in the matrix"),
+    }
+}
+
+/// Performs it and checks the row: one, with the act, the outcome, and the entry exactly when it was a change done.
+async fn expect(kind: &'static ActKind, who: &Caller<'_>, owner: &Caller<'_>, n: usize, outcome: &str, sort: &str) {
+    let said = perform(kind.name, who, owner, n).await;
+    assert_eq!(said, outcome, "{} by {sort}", kind.name);
+    let rows = owner.house.log.query(&ledger::access_log::Filter::default(), None, 1_000).await.unwrap().rows;
+    let row = &rows[0].row;
+    assert_eq!((row.act.as_str(), row.outcome.as_str()), (kind.name, outcome), "{} by {sort}", kind.name);
+    let change = kind.mode != Mode::Read && outcome == "ok";
+    assert_eq!(row.position.is_some(), change, "{} by {sort}", kind.name);
+    let own = rows.iter().filter(|other| other.row.request == row.request).count();
+    assert_eq!(own, 1, "{} by {sort}: one row", kind.name);
+}
+
+fn text(actions: impl Iterator<Item = Action>, role: &str) -> String {
+    let permits = actions.map(|action| {
+        format!("permit (principal in Role::\"{role}\", action == Action::\"{}\", resource);", action.name())
+    });
+    permits.collect::<Vec<_>>().join("\n")
+}
+
+async fn setup(house: &House) -> Caller<'_> {
+    let owner = house.owner().await;
+    let text = "permit (principal in Role::\"none\", action, resource);";
+    owner.policy("kept", text).await.unwrap();
+    let act = Act::principal_write(PrincipalName::parse("target").unwrap());
+    owner.act(act, b"", |grant| principal::put(grant, Vec::new(), false)).await.into_outcome().unwrap();
+    owner
+}
+
+#[tokio::test]
+async fn log_01_each_act_by_each_sort_of_caller_leaves_one_row_and_only_the_right_succeeds() {
+    let house = house().await;
+    let owner = &setup(&house).await;
+    let (_, login) = app::bootstrap::tenant(&house.app, "other").await.unwrap();
+    let foreign = house.login(login, Some("other".into())).await;
+    let foreign = Caller { tenant: None, ..foreign };
+    for (n, kind) in ACTS.iter().filter(|kind| !EXEMPT.contains(&kind.name)).enumerate() {
+        let n = n * 10;
+        house.pass(2_000);
+        expect(kind, &house.nobody(), owner, n, "auth.required", "nobody").await;
+        house.pass(2_000);
+        expect(kind, &foreign, owner, n + 1, "auth.required", "another tenant's owner").await;
+        let exact = Role::new("exact", kind, |action| kind.rights.contains(&action));
+        let others = Role::new("others", kind, |action| !kind.rights.contains(&action));
+        let (exact, others) = (exact.caller(owner, n).await, others.caller(owner, n).await);
+        let everyone = kind.rights.iter().any(|right| right.group() == "own");
+        let without = match (everyone, kind.name) {
+            (true, "session.revoke") => "session.not_found",
+            (true, _) => "ok",
+            (false, _) => "policy.denied",
+        };
+        expect(kind, &others, owner, n + 2, without, "all rights but the one").await;
+        expect(kind, &exact, owner, n + 3, "ok", "exactly the right").await;
+    }
+}
+
+/// A principal with rights made for one act.
+struct Role {
+    name: String,
+    policy: String,
+}
+
+impl Role {
+    fn new(sort: &str, kind: &ActKind, has: impl Fn(Action) -> bool) -> Role {
+        let name = format!("{sort}-{}", kind.name.replace('_', "-"));
+        let rights = Action::ALL.iter().copied().filter(|action| has(*action));
+        Role { policy: text(rights, &name), name }
+    }
+
+    async fn caller<'a>(&self, owner: &Caller<'a>, _: usize) -> Caller<'a> {
+        owner.policy(&self.name, &self.policy).await.unwrap();
+        let friend = owner.friend(&self.name, &[&self.name]).await;
+        Caller { house: owner.house, token: friend.token.clone(), tenant: None, key: None }
+    }
+}
