@@ -5,7 +5,7 @@ use crate::keyspace::{RecordKey, folder_id, record_key};
 use crate::record::{Record, Slot};
 use crate::ring::{Ring, damaged};
 use crate::side::{Side, StoredIntent};
-use crate::unit::{IntentKey, RecordKind, RecordName};
+use crate::unit::{Dropped, IntentKey, RecordKind, RecordName};
 use bytes::Bytes;
 use crypto::aead::{Aad, Header};
 use crypto::id::{KeyId, TenantId};
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use storage::{BatchNumber, Cause, Key, Kind, Shard, Storage, StorageError};
+use storage::{BatchNumber, Cause, Key, Kind, Place, Shard, Storage, StorageError};
 use tokio::sync::Notify;
 
 /// What a commit left behind for the fold.
@@ -64,6 +64,18 @@ impl Weighter<RecordKey, Slot> for SlotWeight {
     }
 }
 
+/// A wrapped data key and the sealed value it opens, as stored.
+pub(crate) type SealedValue = (Bytes, Bytes);
+
+#[derive(Clone, Debug)]
+struct ValueWeight;
+
+impl Weighter<[u8; 28], SealedValue> for ValueWeight {
+    fn weight(&self, _: &[u8; 28], (key, blob): &SealedValue) -> u64 {
+        u64::try_from(key.len().saturating_add(blob.len())).unwrap_or(u64::MAX).saturating_add(120)
+    }
+}
+
 /// Shared by committer, fold and readers.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -72,6 +84,8 @@ pub(crate) struct State {
     pub(crate) ring: Ring,
     pub(crate) overlay: RwLock<Overlay>,
     cache: Cache<RecordKey, Slot, SlotWeight>,
+    /// Values as stored, by the place of their key; a drop takes them out.
+    values: Cache<[u8; 28], SealedValue, ValueWeight>,
     /// Rises before each removal from the overlay, so that a slow reader keeps what it read out of the cache.
     folds: AtomicU64,
     gate: RwLock<()>,
@@ -97,6 +111,7 @@ impl State {
             ring,
             overlay: RwLock::default(),
             cache: Cache::with_weighter(items, cache_bytes, SlotWeight),
+            values: Cache::with_weighter(items / 2, cache_bytes, ValueWeight),
             folds: AtomicU64::new(0),
             gate: RwLock::new(()),
             later: crate::fold::Later::default(),
@@ -157,6 +172,30 @@ impl State {
             }
         }
         Ok(slot)
+    }
+
+    /// A wrapped data key and its sealed value; `None` for what is not there.
+    pub(crate) async fn sealed_value(
+        &self,
+        key: &Place,
+        blob: &Place,
+    ) -> Result<(Option<Bytes>, Option<Bytes>), Refusal> {
+        let at = key.bytes();
+        if let Some((wrapped, sealed)) = self.values.get(&at) {
+            return Ok((Some(wrapped), Some(sealed)));
+        }
+        let folds = self.folds.load(Ordering::Acquire);
+        let wanted = vec![key.key(Kind::Key, self.shard), blob.key(Kind::Blob, self.shard)];
+        let mut found = self.storage.get(wanted).await.map_err(storage_refusal)?.into_iter();
+        let (wrapped, sealed) = (found.next().flatten(), found.next().flatten());
+        if let (Some(wrapped), Some(sealed)) = (&wrapped, &sealed) {
+            // As for records: what a fold destroyed meanwhile must not come back.
+            let _gate = self.gate.read();
+            if self.folds.load(Ordering::Acquire) == folds {
+                self.values.insert(at, (wrapped.clone(), sealed.clone()));
+            }
+        }
+        Ok((wrapped, sealed))
     }
 
     /// Opens a folded record.
@@ -276,6 +315,11 @@ impl State {
         overlay.volatile.retain(|_, (batch, _, _)| *batch > upto);
         while overlay.pending.front().is_some_and(|pending| pending.number <= upto) {
             if let Some(pending) = overlay.pending.pop_front() {
+                for dropped in &pending.side.drops {
+                    if let Dropped::Key(place) = dropped {
+                        self.values.remove(&place.bytes());
+                    }
+                }
                 overlay.bytes = overlay.bytes.saturating_sub(pending.bytes);
             }
         }

@@ -82,10 +82,7 @@ impl Ledger {
 
 impl State {
     pub(crate) async fn open_value(&self, tenant: TenantId, at: &ValueRef<'_>) -> Result<SecretBytes, Refusal> {
-        let state = self;
-        let keys = vec![at.key.key(Kind::Key, state.shard), at.blob.key(Kind::Blob, state.shard)];
-        let mut found = state.storage.get(keys).await.map_err(storage_refusal)?.into_iter();
-        let (wrapped, sealed) = (found.next().flatten(), found.next().flatten());
+        let (wrapped, sealed) = self.sealed_value(&at.key, &at.blob).await?;
         let name = |what: &str| format!("{what} of {} `{}` version {}", at.kind, at.path, at.version);
         let missing = |what: &str| Refusal::new(&code::STORAGE_DAMAGED, format!("{} is missing", name(what)));
         let wrapped = wrapped.ok_or_else(|| missing("the data key"))?;
