@@ -3,6 +3,7 @@
 use crate::app::{App, no_entropy};
 use crate::grant::{Done, bug};
 use crate::session::{Issued, issue_command, issued};
+use access::PrincipalName;
 use access::limits::{LOGIN_TTL_MAX, SESSION_TTL_DEFAULT};
 use access::login::IssueLogin;
 use access::principal::{BootstrapOwner, record_name};
@@ -10,8 +11,8 @@ use access::session::Ttl;
 use crypto::id::{EntityId, TenantId};
 use crypto::{SecretBytes, SecretText};
 use ledger::access_log::Row;
-use ledger::code::KEY_BUSY;
-use ledger::{Actor, Command, Ledger, Position, Receipt, RecordKind, Refusal, Unit};
+use ledger::code::{KEY_BUSY, REQUEST_INVALID};
+use ledger::{Actor, Command, Ledger, Position, Receipt, RecordKind, Refusal, SYSTEM_TENANT, Unit};
 use std::time::Duration;
 
 /// Name of the tenant that requests belong to when they name none.
@@ -66,8 +67,15 @@ pub async fn dev_session(app: &App, life: Duration) -> Result<Issued, Refusal> {
     issued.ok_or_else(|| bug("a session that ended as it began"))
 }
 
-/// Makes a tenant with an owner of its own and a one-time login for that owner. Errors: `key.busy` when the name is taken.
+/// Makes a tenant with an owner of its own and a one-time login for that owner.
+///
+/// Errors: `key.busy` when the name is taken, `request.invalid` for one that is not 1 to 64 of a-z 0-9 . _ -, beginning
+/// with a letter or digit, or belongs to the house (nothing happened).
 pub async fn tenant(app: &App, name: &str) -> Result<(TenantId, SecretText), Refusal> {
+    if name == SYSTEM_TENANT || PrincipalName::parse(name).is_err() {
+        let why = "a tenant's name is 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit, and not `system`";
+        return Err(Refusal::new(&REQUEST_INVALID, why));
+    }
     let tenant = app.parts().ledger.create_tenant(name).await?;
     let entropy = &*app.parts().entropy;
     let owner = EntityId::generate(app.now(), entropy).map_err(no_entropy)?;

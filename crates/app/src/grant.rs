@@ -25,6 +25,12 @@ pub(crate) struct Trail {
 ///
 /// Only [`App::act`] makes one; it is used up by the use case. Whoever holds it may do what its act says to what its
 /// act names, and nothing else.
+///
+/// ```compile_fail
+/// fn reveal(app: app::App) -> app::Authorized {
+///     app::Authorized { app }
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "a right that is not used was asked for in vain"]
 pub struct Authorized {

@@ -3,6 +3,7 @@
 use crate::grant::Authorized;
 use crypto::WallMs;
 use crypto::id::OperationId;
+use ledger::code::OPERATION_NOT_FOUND;
 use ledger::{OperationState, Position, Refusal};
 use std::time::Duration;
 
@@ -20,9 +21,17 @@ pub enum Effect {
     Unknown,
 }
 
-/// Tells what became of an operation of the caller's tenant.
+/// Tells what became of one of the caller's own operations. Errors: `operation.not_found` for another's.
 pub async fn read(grant: Authorized, operation: OperationId) -> Result<Effect, Refusal> {
-    let state = grant.ledger().operation(grant.tenant(), operation).await?;
+    let ledger = grant.ledger();
+    let state = ledger.operation(grant.tenant(), operation).await?;
+    if let OperationState::Applied(Some(position)) = state {
+        let entry = ledger.entries(position.index, 1).await?.pop();
+        let by = entry.map(|entry| ledger.open_entry(&entry)).transpose()?.map(|(_, fact)| fact.actor.entity);
+        if by != Some(grant.facts().entity) {
+            return Err(Refusal::new(&OPERATION_NOT_FOUND, "there is no such operation"));
+        }
+    }
     Ok(match state {
         OperationState::Applied(position) => Effect::Applied(position),
         OperationState::NotApplied if grant.now() < begun(operation).saturating_add(SETTLES_AFTER) => Effect::Unknown,

@@ -7,17 +7,18 @@
 mod progress;
 mod sweep;
 
-pub use progress::{ADVANCED, FINISHED, KeyRules, Progress, REQUESTED};
+pub use progress::{ADVANCED, FINISHED, KeyRules, Progress, REKEY_REQUESTED, REQUESTED};
 pub use sweep::{run_due, schedule};
 
 use crate::authenticate::damaged;
-use crate::grant::Authorized;
+use crate::grant::{Authorized, bug};
 use crate::reply::Changed;
-use crypto::WallMs;
 use crypto::id::KeyId;
+use crypto::{Seal, WallMs};
 use ledger::code::KEY_BUSY;
 use ledger::{KeyInfo, Purpose, Refusal};
-use progress::{Request, Scope};
+use progress::{RekeyRequest, Request, Scope};
+use std::sync::Arc;
 
 /// A key as shown, never its bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -64,6 +65,22 @@ pub async fn rotate_tenant(grant: Authorized) -> Result<Changed<Rotated>, Refusa
 /// Gives the house a new root key and wraps every tenant's key under it before it answers. Errors: `key.busy`.
 pub async fn rotate_root(grant: Authorized) -> Result<Changed<Rotated>, Refusal> {
     rotate(grant, Scope::Root).await
+}
+
+/// Puts the root key under another seal, in one commit; the old wrapping is destroyed. Gives the new seal's name.
+///
+/// The caller made the new seal's key durable beforehand and settles afterwards which of the two is kept: the one that
+/// opens the root key. Errors: `seal.invalid`, `storage.unavailable`.
+pub async fn rekey_seal(grant: Authorized, seal: Arc<dyn Seal>) -> Result<Changed<String>, Refusal> {
+    let app = grant.app.clone();
+    let one = app.rotating().lock().await;
+    let done = grant.change(RekeyRequest { seal: seal.name() }).await?;
+    let name = String::from_utf8(done.reply.expose().to_vec()).map_err(|_| bug("a seal's name that is no text"))?;
+    if !done.replayed {
+        app.parts().ledger.rekey_seal(seal).await?;
+    }
+    drop(one);
+    Ok(Changed { what: name, position: done.position, replayed: done.replayed })
 }
 
 async fn rotate(grant: Authorized, scope: Scope) -> Result<Changed<Rotated>, Refusal> {

@@ -17,6 +17,8 @@ pub const REQUESTED: &str = "key.rotation.requested";
 pub const ADVANCED: &str = "key.rotation.advanced";
 /// Event: nothing is left to do.
 pub const FINISHED: &str = "key.rotation.finished";
+/// Event: somebody asked for another seal; the ledger's own event follows.
+pub const REKEY_REQUESTED: &str = "seal.rekey.requested";
 /// Kind of the intent.
 pub(super) const INTENT: &str = "keys.rotate";
 
@@ -129,6 +131,24 @@ impl Command for Request {
     }
 }
 
+/// Says who wants another seal; changes no record.
+#[derive(Debug)]
+pub(super) struct RekeyRequest {
+    /// Name of the new seal; no secret.
+    pub(super) seal: String,
+}
+
+impl Command for RekeyRequest {
+    fn reads(&self) -> Vec<RecordName> {
+        Vec::new()
+    }
+
+    fn decide(&self, _: &View, _: &Context<'_>) -> Result<Outcome, Halt> {
+        let event = Event { kind: REKEY_REQUESTED, body: encode(self.seal.clone())? };
+        Ok(Outcome::new(vec![event], self.seal.clone().into_bytes()))
+    }
+}
+
 /// Says what was done of an intent and puts the rest, if any, in its place.
 #[derive(Debug)]
 pub(super) struct Advance {
@@ -162,11 +182,12 @@ pub struct KeyRules;
 
 impl Rules for KeyRules {
     fn kinds(&self) -> &'static [&'static str] {
-        &[REQUESTED, ADVANCED, FINISHED]
+        &[REQUESTED, ADVANCED, FINISHED, REKEY_REQUESTED]
     }
 
     fn touches(&self, event: &EventRef<'_>) -> Result<Vec<RecordName>, Damaged> {
         match event.kind {
+            REKEY_REQUESTED => return decode::<String>(REKEY_REQUESTED, event.body).map(|_| Vec::new()),
             REQUESTED => decode::<Scope>(REQUESTED, event.body).map(drop)?,
             _ => decode::<u64>("event of a key rotation", event.body).map(drop)?,
         }

@@ -187,3 +187,19 @@ async fn a_change_goes_on_and_is_recorded_when_its_caller_goes_away() {
     let rows = house.rows().await;
     assert_eq!(rows.iter().filter(|row| row.act == "secret.write" && row.position.is_some()).count(), 1);
 }
+
+#[tokio::test]
+async fn leak_03_a_use_case_that_panics_shows_a_code_and_leaves_a_row() {
+    let house = house().await;
+    let owner = house.owner().await;
+    for act in [Act::secret_read(path("a"), None), Act::secret_write(path("a"))] {
+        let name = act.kind().name;
+        let reply: Reply<()> = owner.act(act, b"", |_| async { panic!("canary-81a4") }).await;
+        let refusal = reply.into_outcome().unwrap_err();
+        assert_eq!(refusal.code.name, "server.bug");
+        assert!(!format!("{refusal:?} {refusal}").contains("canary"));
+        let row = house.rows().await.pop().unwrap();
+        assert_eq!((row.act.as_str(), row.outcome.as_str()), (name, "server.bug"));
+        assert!(!format!("{row:?}").contains("canary"));
+    }
+}

@@ -33,6 +33,11 @@ impl Seal for TestSeal {
     }
 }
 
+pub(crate) fn test_seal(byte: u8) -> Arc<dyn Seal> {
+    let id = KeyId::from_bytes([byte; 8]);
+    Arc::new(TestSeal(Key::from_secret(id, SecretBytes::new(vec![byte; 32])).unwrap()))
+}
+
 #[derive(Debug)]
 struct Sleep;
 
@@ -98,11 +103,10 @@ pub(crate) async fn house() -> House {
 
 pub(crate) async fn open(storage: Arc<dyn Storage>, clock: Arc<ManualClock>, seed: u64) -> House {
     let entropy = Arc::new(Seeded::new(seed));
-    let seal = TestSeal(Key::from_secret(KeyId::from_bytes([9; 8]), SecretBytes::new(vec![9; 32])).unwrap());
     let Opened { ledger, drivers, .. } = ledger::open(ledger::Parts {
         storage: Arc::clone(&storage),
         shard: Shard(0),
-        seal: Arc::new(seal),
+        seal: test_seal(9),
         clock: clock.clone(),
         entropy: entropy.clone(),
         delay: Arc::new(Sleep),

@@ -44,10 +44,13 @@ async fn an_operation_tells_whether_it_took_effect() {
     let entries = house.ledger.entries(0, 1_000).await.unwrap();
     let (_, fact) = house.ledger.open_entry(entries.last().unwrap()).unwrap();
     let ask = |id| owner.act(Act::operation_read(), b"", move |grant| app::operation::read(grant, id));
+    let size = house.ledger.head().size;
     let effect = ask(fact.operation).await.into_outcome().unwrap();
-    assert!(
-        matches!(effect, app::operation::Effect::Applied(Some(position)) if position.index + 1 == house.ledger.head().size)
-    );
+    assert!(matches!(effect, app::operation::Effect::Applied(Some(position)) if position.index + 1 == size));
+    let friend = owner.friend("friend", &[]).await;
+    let id = fact.operation;
+    let foreign = friend.act(Act::operation_read(), b"", move |grant| app::operation::read(grant, id)).await;
+    assert_eq!(code(foreign.into_outcome()), "operation.not_found");
     let mut other = *fact.operation.as_bytes();
     other[15] ^= 1;
     let other = crypto::id::OperationId::from_bytes(other);

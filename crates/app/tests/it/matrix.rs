@@ -1,15 +1,14 @@
 //! LOG-01 and the matrix of rights: each act, by each sort of caller, leaves its rows and only the right one succeeds.
 
-use crate::house::{Caller, House, code, folder, house, path};
+use crate::house::{Caller, House, code, folder, house, path, test_seal};
 use access::{Action, PolicyName, PrincipalName};
 use app::access_view::{AccessQuery, query};
 use app::secret::{self, Edit, ListQuery, MetadataEdit, Rollback, Scope, Source};
 use app::{ACTS, Act, ActKind, Mode, keys, ledger_view, policy, principal, session};
 use crypto::id::OperationId;
 
-/// Acts that are not performed by a session: the login has its own tests and rows. The seal's key is replaced by the
-/// server, which has the key file.
-const EXEMPT: &[&str] = &["session.login", "seal.rekey"];
+/// Acts that are not performed by a session: the login has its own tests and rows.
+const EXEMPT: &[&str] = &["session.login"];
 
 /// Does one act as somebody. Gives the outcome's code.
 async fn perform(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -> &'static str {
@@ -17,8 +16,6 @@ async fn perform(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -> &
     let who = &who.keyed(&format!("k{n}"));
     owner.put(&at, "v").await.unwrap();
     let secret = || path(&at);
-    let name = || PrincipalName::parse("target").unwrap();
-    let kept = || PolicyName::parse("kept").unwrap();
     match act {
         "secret.read" => code(who.act(Act::secret_read(secret(), None), b"", secret::get).await.into_outcome()),
         "secret.metadata" => code(who.act(Act::secret_metadata(secret()), b"", secret::about).await.into_outcome()),
@@ -52,6 +49,15 @@ async fn perform(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -> &
             let act = Act::secret_annotate(secret());
             code(who.act(act, b"", |grant| secret::annotate(grant, edit, None)).await.into_outcome())
         }
+        _ => administer(act, who, owner, n).await,
+    }
+}
+
+/// As [`perform`], for everything but secrets.
+async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -> &'static str {
+    let name = || PrincipalName::parse("target").unwrap();
+    let kept = || PolicyName::parse("kept").unwrap();
+    match act {
         "policy.read" => code(who.act(Act::policy_read(kept()), b"", policy::get).await.into_outcome()),
         "policy.list" => {
             code(who.act(Act::policy_list(), b"", |grant| policy::list(grant, None, None)).await.into_outcome())
@@ -102,6 +108,10 @@ async fn perform(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -> &
                 keys::run_due(&owner.house.app).await.unwrap();
             }
             code(who.act(Act::key_rotate_root(), b"", keys::rotate_root).await.into_outcome())
+        }
+        "seal.rekey" => {
+            let seal = test_seal(u8::try_from(n % 200).unwrap() + 10);
+            code(who.act(Act::seal_rekey(), b"", |grant| keys::rekey_seal(grant, seal)).await.into_outcome())
         }
         "operation.read" => {
             let id = OperationId::from_bytes([1; 16]);

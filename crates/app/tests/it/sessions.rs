@@ -49,9 +49,10 @@ async fn token_01_whatever_is_wrong_with_a_token_is_answered_alike() {
     flipped[20] ^= 1;
     let flipped = String::from_utf8(flipped).unwrap();
     let mut answers = Vec::new();
-    for token in [None, Some(String::new()), Some(flipped), good.get(..40).map(str::to_owned), Some("x".repeat(100_000))]
-        .into_iter()
-        .chain([ended.token.clone(), Some(good.clone() + "a"), Some("aum_login_x".into())])
+    for token in
+        [None, Some(String::new()), Some(flipped), good.get(..40).map(str::to_owned), Some("x".repeat(100_000))]
+            .into_iter()
+            .chain([ended.token.clone(), Some(good.clone() + "a"), Some("aum_login_x".into())])
     {
         let caller = crate::house::Caller { token, ..friend.clone() };
         answers.push(caller.read("a", None).await.unwrap_err());

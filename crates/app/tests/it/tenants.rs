@@ -69,3 +69,31 @@ async fn another_tenants_owner_has_no_right_over_the_cluster() {
     assert_eq!(code(purge.into_outcome()), "secret.not_found");
     assert_eq!(ours.get("a").await.unwrap(), "v");
 }
+
+#[tokio::test]
+async fn path_07_internal_words_are_ordinary_names_and_reach_nothing_internal() {
+    let house = house().await;
+    let owner = house.owner().await;
+    let own = owner.act(Act::session_self(), b"", session::own).await.into_outcome().unwrap();
+    let words = ["sys", "core", "root", "_meta", "versions", "system", "owner", "main", "rotation", "id", "entity"];
+    let below = [format!("id/{}", own.id), format!("entity/{}", own.entity), "main/owner".to_owned()];
+    for at in words.iter().map(|word| (*word).to_owned()).chain(below) {
+        assert_eq!(owner.get(&at).await, Err("secret.not_found"), "{at}");
+        owner.put(&at, "v").await.unwrap();
+        let act = Act::secret_purge(path(&at));
+        owner.act(act, b"", |grant| app::secret::purge(grant, app::secret::Scope::All)).await.into_outcome().unwrap();
+        assert_eq!(owner.act(Act::session_self(), b"", session::own).await.into_outcome().unwrap(), own);
+    }
+}
+
+#[tokio::test]
+async fn path_10_names_of_policies_principals_and_tenants_are_no_paths() {
+    let house = house().await;
+    let long = "n".repeat(300);
+    for bad in ["../../etc/cron.d/x", "/etc/passwd", "C:", "CON", "a/b", "..", "", ".x", "a\\b", &long] {
+        assert!(app::PolicyName::parse(bad).is_err(), "{bad}");
+        assert!(app::PrincipalName::parse(bad).is_err(), "{bad}");
+        assert_eq!(code(app::bootstrap::tenant(&house.app, bad).await), "request.invalid", "{bad}");
+    }
+    assert_eq!(code(app::bootstrap::tenant(&house.app, "system").await), "request.invalid");
+}
