@@ -61,9 +61,14 @@ fn start(parsed: args::Aumbry) -> u8 {
 fn usage(error: &clap::Error) -> u8 {
     let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let words: Vec<_> = std::env::args_os().skip(1).take_while(|word| word != "--").collect();
+    let as_json = words.iter().any(|word| word == "--json");
     if error.kind() == ErrorKind::UnknownArgument && words.iter().any(|word| word == "put") {
         let hint = "quote a value with blanks, or give it on standard input; `aumbry put --help` shows the options";
-        fault::show(&fault::invalid("`put` got an argument it does not know, not shown here", hint), false);
+        fault::show(&fault::invalid("`put` got an argument it does not know, not shown here", hint), as_json);
+    } else if as_json && !shown {
+        let text = error.to_string();
+        let detail = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        fault::show(&fault::invalid(detail, "`aumbry --help` shows the commands and options"), true);
     } else if error.print().is_err() {
         return exit::code(Class::Unavailable);
     }

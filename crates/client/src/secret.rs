@@ -60,7 +60,7 @@ impl Secrets<'_> {
     /// Reads several secrets at once: all, or none.
     pub async fn read_many(&self, message: &ReadMany) -> Result<Several, Error> {
         message.paths.iter().try_for_each(|path| check_path(path))?;
-        self.0.change(Method::POST, Target::noun("secrets:read"), Some(message)).await
+        self.0.ask(Target::noun("secrets:read"), message).await
     }
 
     /// Reads everything but values.

@@ -113,6 +113,16 @@ impl Client {
         self.send(Call::new(Method::GET, target)).await?.json()
     }
 
+    /// Reads with a JSON body: safe to repeat, without an idempotency key.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        target: Target<'_>,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T, Error> {
+        let call = Call { mutation: false, ..Call::new(Method::POST, target).json(body)? };
+        self.send(call).await?.json()
+    }
+
     /// Changes something with a JSON body, or none.
     pub(crate) async fn change<T: DeserializeOwned>(
         &self,
@@ -122,8 +132,7 @@ impl Client {
     ) -> Result<T, Error> {
         let mut call = Call::new(method, target);
         if let Some(message) = body {
-            let bytes = api::encode(message).map_err(|_| bad("the request cannot be written", ""))?;
-            call.body = Some((api::JSON, bytes));
+            call = call.json(message)?;
         }
         self.send(call).await?.json()
     }
@@ -133,7 +142,7 @@ impl Client {
         let url = self.url(&call.target)?;
         let mut headers = self.headers.clone();
         headers.insert(ACCEPT, HeaderValue::from_static(call.accept));
-        let mutation = call.method != Method::GET;
+        let mutation = call.mutation;
         if mutation {
             headers.insert(api::IDEMPOTENCY_HEADER, self.idempotency_key()?);
         }
@@ -229,8 +238,10 @@ impl<'a> Target<'a> {
 /// One request before it is sent.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
-    /// HTTP method; everything but `GET` is a mutation.
+    /// HTTP method.
     pub(crate) method: Method,
+    /// Whether it changes something: everything but `GET`, unless said otherwise.
+    pub(crate) mutation: bool,
     /// What it is about.
     pub(crate) target: Target<'a>,
     /// Media type and bytes of the body.
@@ -242,7 +253,13 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     /// A call without body that wants JSON.
     pub(crate) fn new(method: Method, target: Target<'a>) -> Self {
-        Self { method, target, body: None, accept: api::JSON }
+        Self { mutation: method != Method::GET, method, target, body: None, accept: api::JSON }
+    }
+
+    /// The same with a JSON body.
+    fn json(self, message: &impl Serialize) -> Result<Self, Error> {
+        let bytes = api::encode(message).map_err(|_| bad("the request cannot be written", ""))?;
+        Ok(Self { body: Some((api::JSON, bytes)), ..self })
     }
 }
 

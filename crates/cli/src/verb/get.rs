@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use api::{Encoding, Value};
 use clap::Args;
 use crypto::secret::SecretBytes;
+use serde::Serialize;
 
 use crate::connect::Global;
 use crate::{escape, exit, fault, field, output, private};
@@ -32,24 +34,41 @@ impl Get {
     /// Reads the value, then prints or writes it.
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
         let client = global.client()?;
-        let plain = self.field.is_none() && self.out.is_none();
-        if global.json && plain {
-            let secret = client.secrets().read(&self.path, self.version).await?;
-            let message = api::encode(&secret).map_err(|_| fault::invalid("the answer is no JSON", ""))?;
-            output::write(message.expose())?;
-            output::write(b"\n")?;
+        if global.json && self.field.is_none() && self.out.is_none() {
+            print(&client.secrets().read(&self.path, self.version).await?)?;
             return Ok(exit::OK);
         }
         let mut value = client.secrets().read_raw(&self.path, self.version).await?;
         if let Some(name) = &self.field {
             value = field::pick(&value, name, &self.path)?;
         }
-        match &self.out {
-            Some(file) => private::write(file, value.expose())?,
-            None => show(&value, self.raw, global.output())?,
+        match (&self.out, self.field) {
+            (Some(file), _) => private::write(file, value.expose())?,
+            (None, Some(field)) if global.json => {
+                let encoding = std::str::from_utf8(value.expose()).map_or(Encoding::Base64, |_| Encoding::Utf8);
+                let value = Value::from_bytes(value, encoding).map_err(|why| fault::invalid(why.to_string(), ""))?;
+                print(&Field { path: self.path, field, encoding, value })?;
+            }
+            (None, _) => show(&value, self.raw, global.output())?,
         }
         Ok(exit::OK)
     }
+}
+
+/// One field of a value, as JSON shows it.
+#[derive(Serialize)]
+struct Field {
+    path: String,
+    field: String,
+    encoding: Encoding,
+    value: Value,
+}
+
+/// Prints a message that holds a secret, through wiped memory.
+fn print(message: &impl Serialize) -> Result<(), client::Error> {
+    let bytes = api::encode(message).map_err(|_| fault::invalid("the answer is no JSON", ""))?;
+    output::write(bytes.expose())?;
+    output::write(b"\n")
 }
 
 fn show(value: &SecretBytes, raw: bool, output: output::Output) -> Result<(), client::Error> {

@@ -49,6 +49,17 @@ struct Report {
     key: String,
 }
 
+#[derive(Debug, Serialize)]
+struct Written {
+    entries: u64,
+    file: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Note {
+    checkpoint: String,
+}
+
 impl Ledger {
     /// Does what was asked.
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
@@ -59,12 +70,16 @@ impl Ledger {
                 let bar = bar();
                 let count = export::write(&client, &file, |done, all| step(&bar, done, all)).await?;
                 bar.finish_and_clear();
-                output::note(&format!("{count} entries written to {}", file.display()));
+                let written = Written { entries: count, file: file.display().to_string() };
+                global
+                    .output()
+                    .answer(&written, |written| format!("{} entries written to {}", written.entries, written.file))?;
             }
             Self::Checkpoint => {
-                let note = global.client()?.ledger().checkpoint().await?;
-                let lines: Vec<_> = note.lines().map(crate::escape::text).collect();
-                output::write((lines.join("\n") + "\n").as_bytes())?;
+                let checkpoint = global.client()?.ledger().checkpoint().await?;
+                global.output().answer(&Note { checkpoint }, |note| {
+                    note.checkpoint.lines().map(crate::escape::text).collect::<Vec<_>>().join("\n")
+                })?;
             }
             Self::Key => {
                 let key = global.client()?.ledger().key().await?;

@@ -48,6 +48,8 @@ fn errors_name_code_and_next_step_and_are_json_when_asked() {
     let problem: serde_json::Value = serde_json::from_str(&json.err).unwrap();
     assert_eq!((&problem["code"], &problem["class"]), (&"client.unreachable".into(), &"unavailable".into()));
     assert!(json.out.is_empty());
+    let usage = with(aumbry(home.path()), &["--json", "frobnicate"]).failed(2, "frobnicate");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&usage.err).unwrap()["code"], "cli.invalid");
 }
 
 #[test]
