@@ -136,7 +136,7 @@ fn private(path: &Path, found: &std::fs::Metadata) -> Result<(), FileError> {
     Ok(())
 }
 
-fn our_uid() -> u32 {
+pub(crate) fn our_uid() -> u32 {
     // SAFETY: geteuid takes nothing, touches no memory of ours and cannot fail.
     unsafe { libc::geteuid() }
 }

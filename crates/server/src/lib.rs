@@ -5,4 +5,5 @@ pub mod config;
 pub mod files;
 pub mod listener;
 pub mod seal;
+pub mod sinks;
 pub mod tls;

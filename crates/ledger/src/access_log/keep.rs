@@ -4,7 +4,7 @@ use super::log::AccessLog;
 use super::outlet::answered;
 use super::read::named;
 use super::segment::{ClosedSegment, RemovedSegments};
-use super::sink::{Anchor, Anchored};
+use super::sink::{Anchor, Anchored, SinkError};
 use super::walk::Walk;
 use crate::code::{Refusal, STORAGE_DAMAGED};
 use crypto::WallMs;
@@ -24,12 +24,18 @@ impl AccessLog {
         if self.inner.has_debts() || self.inner.has_shared_due() {
             self.flush().await;
         }
-        self.close_if(|due| due).await;
-        for (sink, (_, counters)) in self.inner.parts.sinks.iter().zip(&self.inner.sink_counters) {
-            if answered(&*self.inner.parts.delay, async { sink.sync().await }).await.is_err() {
-                counters.note(true);
+        for (index, (sink, (_, counters))) in self.inner.parts.sinks.iter().zip(&self.inner.sink_counters).enumerate() {
+            match answered(&*self.inner.parts.delay, async { sink.sync().await }).await {
+                Ok(()) => {}
+                Err(error) => {
+                    counters.note(true);
+                    if error == SinkError::Lost {
+                        self.inner.writer.lock().await.restore(self.inner.means(), index).await;
+                    }
+                }
             }
         }
+        self.close_if(|due| due).await;
         match anchor {
             Some(anchor) => self.anchor_closed(anchor).await,
             None => Ok(()),
@@ -47,6 +53,7 @@ impl AccessLog {
 
     async fn close_if(&self, wanted: impl Fn(bool) -> bool + Send) {
         let mut writer = self.inner.writer.lock().await;
+        writer.trim(self.inner.means()).await;
         let due = writer.is_due(0, self.inner.parts.clock.monotonic());
         if wanted(due) {
             let closed = writer.close(self.inner.means()).await;
@@ -91,7 +98,14 @@ impl AccessLog {
     async fn summarise(&self, number: u64) -> Result<Option<ClosedSegment>, Refusal> {
         let Some(bytes) = self.segment(number).await? else { return Ok(None) };
         let Ok(mut walk) = Walk::new(&bytes) else { return Ok(None) };
-        let (frames, _) = walk.run();
+        let following = self.head(number.saturating_add(1)).await.ok().flatten();
+        let end = following.map_or(u64::MAX, |following| following.first_row);
+        let mut frames = Vec::new();
+        while walk.next_row() < end
+            && let Ok(Some(frame)) = walk.step()
+        {
+            frames.push(frame);
+        }
         if frames.is_empty() {
             return Ok(None);
         }

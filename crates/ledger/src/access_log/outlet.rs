@@ -1,6 +1,6 @@
 //! One sink as the log sees it: how far it is, whether it works, when it is tried again.
 
-use super::segment::Header;
+use super::segment::{HEADER_BYTES, Header};
 use super::sink::{Chunk, Numbered, Sink, SinkError};
 use crate::Delay;
 use crypto::seam::Clock;
@@ -67,19 +67,36 @@ pub(super) struct Outlet {
     rows: u64,
     retry_at: Option<Duration>,
     pub(super) last_error: Option<SinkError>,
+    /// Whether a failed write may have left bytes behind those it has.
+    is_dirty: bool,
+    /// Closed segments with such bytes, and the size to cut them to.
+    untrimmed: Vec<(u64, u64)>,
 }
+
+/// Closed segments remembered for a later cut; what is forgotten, the next start or `verify` finds.
+const UNTRIMMED_MAX: usize = 64;
 
 impl Outlet {
     pub(super) fn new(sink: Arc<dyn Sink>) -> Outlet {
         let counters = Arc::new(SinkCounters::default());
-        Outlet { sink, counters, segment: 0, bytes: 0, rows: 0, retry_at: None, last_error: None }
+        Outlet {
+            sink,
+            counters,
+            segment: 0,
+            bytes: 0,
+            rows: 0,
+            retry_at: None,
+            last_error: None,
+            is_dirty: false,
+            untrimmed: Vec::new(),
+        }
     }
 
     /// Offers everything up to the end of `frames`, the open segment's. An outlet that failed a moment ago is passed
     /// over unless the rows are urgent.
     pub(super) async fn offer(&mut self, means: Means<'_>, load: Load<'_>) -> Result<(), SinkError> {
         if self.segment != load.header.number {
-            (self.segment, self.bytes, self.rows) = (load.header.number, 0, 0);
+            (self.segment, self.bytes, self.rows, self.is_dirty) = (load.header.number, 0, 0, false);
         }
         let now = means.clock.monotonic();
         if let (Some(at), Some(error)) = (self.retry_at, &self.last_error)
@@ -88,6 +105,29 @@ impl Outlet {
         {
             return Err(error.clone());
         }
+        let mut outcome = self.append(means, load).await;
+        if outcome == Err(SinkError::Lost) {
+            self.forget();
+            outcome = self.append(means, load).await;
+        }
+        self.counters.note(outcome.is_err());
+        match outcome {
+            Ok(()) => {
+                (self.bytes, self.rows) = (load.frames.len(), load.rows);
+                (self.retry_at, self.last_error, self.is_dirty) = (None, None, false);
+                Ok(())
+            }
+            Err(error) => {
+                let pause = if error == SinkError::Hung { RETRY_AFTER_HANG } else { RETRY_AFTER_ERROR };
+                self.retry_at = Some(means.clock.monotonic().saturating_add(pause));
+                self.last_error = Some(error.clone());
+                self.is_dirty = true;
+                Err(error)
+            }
+        }
+    }
+
+    async fn append(&self, means: Means<'_>, load: Load<'_>) -> Result<(), SinkError> {
         let chunk = Chunk {
             header: load.header,
             offset: u64::try_from(self.bytes).unwrap_or(u64::MAX),
@@ -95,21 +135,12 @@ impl Outlet {
             rows: load.notes,
             urgent: load.urgent,
         };
-        let outcome = answered(means.delay, async { self.sink.append(chunk).await }).await;
-        self.counters.note(outcome.is_err());
-        match outcome {
-            Ok(()) => {
-                (self.bytes, self.rows) = (load.frames.len(), load.rows);
-                (self.retry_at, self.last_error) = (None, None);
-                Ok(())
-            }
-            Err(error) => {
-                let pause = if error == SinkError::Hung { RETRY_AFTER_HANG } else { RETRY_AFTER_ERROR };
-                self.retry_at = Some(means.clock.monotonic().saturating_add(pause));
-                self.last_error = Some(error.clone());
-                Err(error)
-            }
-        }
+        answered(means.delay, async { self.sink.append(chunk).await }).await
+    }
+
+    /// It has nothing of the open segment any more.
+    pub(super) fn forget(&mut self) {
+        (self.bytes, self.rows) = (0, 0);
     }
 
     /// Whether it lacks rows of a segment with this many.
@@ -117,10 +148,31 @@ impl Outlet {
         self.segment != number || self.rows < rows
     }
 
-    /// Counts what it will never get of a segment that is closed.
-    pub(super) fn give_up(&mut self, number: u64, rows: u64) {
+    /// The segment is closed: counts what it will never get of it, and cuts off what failed writes left.
+    pub(super) async fn leave(&mut self, means: Means<'_>, number: u64, rows: u64) {
         let has = if self.segment == number { self.rows } else { 0 };
         self.counters.missed_rows.fetch_add(rows.saturating_sub(has), Ordering::Relaxed);
+        if self.is_dirty && self.segment == number && self.untrimmed.len() < UNTRIMMED_MAX {
+            let size = if self.rows == 0 { 0 } else { self.bytes.saturating_add(HEADER_BYTES) };
+            self.untrimmed.push((number, u64::try_from(size).unwrap_or(u64::MAX)));
+            self.is_dirty = false;
+        }
+        self.trim(means).await;
+    }
+
+    /// Cuts closed segments to what was answered for.
+    pub(super) async fn trim(&mut self, means: Means<'_>) {
+        let Some(shelf) = self.sink.shelf() else { return self.untrimmed.clear() };
+        while let Some((number, size)) = self.untrimmed.last().copied() {
+            let cut = match size {
+                0 => answered(means.delay, async { shelf.remove(number).await }).await,
+                size => answered(means.delay, async { shelf.cut(number, size).await }).await,
+            };
+            if cut.is_err() {
+                return;
+            }
+            self.untrimmed.pop();
+        }
     }
 }
 

@@ -142,6 +142,9 @@ impl AccessLog {
         let mut page = RowPage::default();
         let newest = self.inner.writer.lock().await.newest_number();
         let Some((oldest, _)) = self.range_with(newest).await? else { return Ok(page) };
+        if from.is_some_and(|cursor| cursor.segment > newest) {
+            return Err(Refusal::new(&CURSOR_INVALID, "the cursor is not one of the access log"));
+        }
         let mut cursor = from.unwrap_or(RowCursor { segment: newest, before: u64::MAX });
         let (mut segments, mut seen) = (0_u64, 0_u64);
         while cursor.segment >= oldest {
@@ -210,6 +213,11 @@ impl AccessLog {
             }
         }
         Ok((walk.rows, None))
+    }
+
+    /// A segment's header and frames as stored, for exports and offline checks. Sealed rows stay sealed.
+    pub async fn export(&self, number: u64) -> Result<Option<Bytes>, Refusal> {
+        self.segment(number).await
     }
 
     pub(super) fn shelves(&self) -> impl Iterator<Item = &dyn Shelf> {

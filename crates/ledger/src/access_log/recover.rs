@@ -179,14 +179,20 @@ impl End {
             match Walk::new(&bytes) {
                 Ok(mut walk) => {
                     let (_, fault) = walk.run();
-                    if let Some(fault) = fault {
+                    let is_empty = walk.rows == 0 && (fault.is_none() || walk.ends_here());
+                    if fault.is_some() || is_empty {
                         End::mend(parts, sink, shelf, (&walk, &bytes, fault), recovery).await?;
                     }
+                    End::trim(parts, shelf, &walk.header).await?;
                     let newest = walk.header.newest_before.max(walk.header.opened).max(wall);
-                    let Header { log, .. } = walk.header;
-                    let number = if passed_over { newest_after(range) } else { number.saturating_add(1) };
-                    let (next_row, previous) = (walk.next_row(), walk.chain);
-                    return Ok(Some(Continuation { log, number, next_row, previous, newest }));
+                    let Header { log, first_row, previous, .. } = walk.header;
+                    let after = if passed_over { newest_after(range) } else { number.saturating_add(1) };
+                    return Ok(Some(match is_empty {
+                        true => Continuation { log, number, next_row: first_row, previous, newest },
+                        false => {
+                            Continuation { log, number: after, next_row: walk.next_row(), previous: walk.chain, newest }
+                        }
+                    }));
                 }
                 Err(_) if bytes.len() < HEADER_BYTES || bytes.iter().all(|byte| *byte == 0) => {
                     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -208,24 +214,48 @@ impl End {
         parts: &Parts,
         sink: &str,
         shelf: &dyn Shelf,
-        (walk, bytes, fault): (&Walk<'_>, &Bytes, Fault),
+        (walk, bytes, fault): (&Walk<'_>, &Bytes, Option<Fault>),
         recovery: &mut Recovery,
     ) -> Result<(), Refusal> {
         let (segment, row) = (walk.header.number, walk.next_row());
-        if !walk.ends_here() {
+        if let Some(fault) = fault.filter(|_| !walk.ends_here()) {
             recovery.damaged.push(Bad { segment, row: Some(row), what: Wrong::Row(fault) });
             return Ok(());
         }
         let size = u64::try_from(walk.size()).unwrap_or(u64::MAX);
         let whole = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let torn = Torn { sink: sink.to_owned(), segment, row, bytes: whole.saturating_sub(size) };
-        recovery.torn = Some(torn);
+        if fault.is_some() {
+            let torn = Torn { sink: sink.to_owned(), segment, row, bytes: whole.saturating_sub(size) };
+            recovery.torn = Some(torn);
+        }
         let cut = if walk.rows == 0 {
             answered(&*parts.delay, async { shelf.remove(segment).await }).await
         } else {
             answered(&*parts.delay, async { shelf.cut(segment, size).await }).await
         };
         cut.map_err(|error| named(segment, &error))
+    }
+}
+
+impl End {
+    /// Takes off the segment before what a failed write left behind its last row.
+    async fn trim(parts: &Parts, shelf: &dyn Shelf, following: &Header) -> Result<(), Refusal> {
+        let Some(number) = following.number.checked_sub(1).filter(|number| *number > 0) else { return Ok(()) };
+        let delay = &*parts.delay;
+        let bytes = answered(delay, async { shelf.read(number).await }).await.map_err(|error| named(number, &error))?;
+        let Some(bytes) = bytes else { return Ok(()) };
+        let Ok(mut walk) = Walk::new(&bytes) else { return Ok(()) };
+        while walk.next_row() < following.first_row {
+            match walk.step() {
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return Ok(()),
+            }
+        }
+        if walk.chain != following.previous || walk.size() == bytes.len() {
+            return Ok(());
+        }
+        let size = u64::try_from(walk.size()).unwrap_or(u64::MAX);
+        answered(delay, async { shelf.cut(number, size).await }).await.map_err(|error| named(number, &error))
     }
 }
 

@@ -22,6 +22,8 @@ pub enum SinkError {
     Hung,
     /// Its code panicked.
     Panicked,
+    /// What it was given of the open segment is gone; it is given all of it again.
+    Lost,
     /// A failed flush: it takes nothing more until the server starts again.
     Broken(String),
 }
@@ -33,6 +35,7 @@ impl fmt::Display for SinkError {
             SinkError::Unavailable(why) => write!(f, "cannot be used now: {why}"),
             SinkError::Hung => f.write_str("gave no answer in time"),
             SinkError::Panicked => f.write_str("panicked"),
+            SinkError::Lost => f.write_str("lost the rows of the open segment"),
             SinkError::Broken(why) => write!(f, "is shut after a failed flush: {why}"),
         }
     }

@@ -217,6 +217,24 @@ impl Writer {
         Ok(out)
     }
 
+    /// Gives the open segment again to a sink that lost it.
+    pub(super) async fn restore(&mut self, means: Means<'_>, sink: usize) {
+        let Some(outlet) = self.outlets.get_mut(sink) else { return };
+        outlet.forget();
+        if let Some(open) = self.open.as_ref().filter(|open| open.rows() > 0) {
+            let (rows, frames) = (open.rows(), open.kept_frames());
+            let load = Load { header: &open.header, frames, rows, notes: &[], urgent: true };
+            let _counted = outlet.offer(means, load).await;
+        }
+    }
+
+    /// Cuts off what failed writes left in closed segments, where that could not be done at once.
+    pub(super) async fn trim(&mut self, means: Means<'_>) {
+        for outlet in &mut self.outlets {
+            outlet.trim(means).await;
+        }
+    }
+
     /// Closes the open segment if it has rows. Sinks that are behind get a last chance.
     pub(super) async fn close(&mut self, means: Means<'_>) -> Option<ClosedSegment> {
         let mut open = self.open.take_if(|open| open.rows() > 0)?;
@@ -224,9 +242,10 @@ impl Writer {
         let (number, rows) = (open.header.number, open.rows());
         let load = Load { header: &open.header, frames: open.frames(), rows, notes: &[], urgent: false };
         for outlet in &mut self.outlets {
-            if outlet.is_behind(number, rows) && outlet.offer(means, load).await.is_err() {
-                outlet.give_up(number, rows);
+            if outlet.is_behind(number, rows) {
+                let _last_chance = outlet.offer(means, load).await;
             }
+            outlet.leave(means, number, rows).await;
         }
         let closed = open.summary();
         self.number = number.saturating_add(1);
