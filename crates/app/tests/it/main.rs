@@ -7,6 +7,7 @@ mod house;
 mod idempotency;
 mod keys;
 mod ledger_view;
+mod limits;
 mod list;
 mod matrix;
 mod model;
