@@ -1,7 +1,8 @@
 //! Measures the SQLite store against a bare append and flush on the same disk.
 //!
 //! `cargo run --release -p storage --example bench -- <folder> [rounds]`: each row is one setting; commits carry one row,
-//! `group` blobs of 1 KiB and `group` keys, and a second thread folds `group` records behind each.
+//! `group` blobs of 1 KiB and `group` keys, and a second thread may fold `group` records behind each. Processor time and
+//! bytes written tell settings apart also on a busy machine, where rates do not.
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 #![expect(clippy::unwrap_used, reason = "a measurement may stop at the first failure")]
 #![expect(clippy::print_stdout, reason = "a measurement prints its figures")]
@@ -13,7 +14,8 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 use storage::{
-    Batch, BatchId, BatchNumber, Commit, Key, Kind, Op, Place, Put, Run, Shard, Sqlite, SqliteOptions, Storage,
+    Batch, BatchId, BatchNumber, Commit, FileOptions, Key, Kind, Op, Place, Put, Run, Shard, Sqlite, SqliteOptions,
+    Storage,
 };
 use testkit::conformance::block_on;
 
@@ -28,9 +30,12 @@ fn main() {
     let rounds = args.next().map_or(1, |rounds| rounds.parse().unwrap());
     for _ in 0..rounds {
         bare(folder);
+        let usual = SqliteOptions::new("");
+        round(folder, usual.ledger, usual.records);
         for page_bytes in [4096, 8192, 16_384] {
             for checkpoint_pages in [1000, 4000] {
-                round(folder, page_bytes, checkpoint_pages);
+                let both = FileOptions { page_bytes, checkpoint_pages };
+                round(folder, both, both);
             }
         }
     }
@@ -50,12 +55,12 @@ fn bare(folder: &Path) {
     std::fs::remove_file(path).unwrap();
 }
 
-fn round(folder: &Path, page_bytes: u32, checkpoint_pages: u32) {
+fn round(folder: &Path, ledger: FileOptions, records_file: FileOptions) {
     let data = folder.join("data");
     let _absent = std::fs::remove_dir_all(&data);
-    let store =
-        Sqlite::open(SqliteOptions { reserve_bytes: 0, page_bytes, checkpoint_pages, ..SqliteOptions::new(&data) })
-            .unwrap();
+    let options = SqliteOptions { reserve_bytes: 0, ledger, records: records_file, ..SqliteOptions::new(&data) };
+    println!("ledger {ledger:?}, records {records_file:?}");
+    let store = Sqlite::open(options).unwrap();
     let mut records = 0;
     while records < RECORDS {
         let ops = (records..records + 10_000).map(|n| Op::Put(record(n), Bytes::from(vec![3; 200]))).collect();
@@ -63,13 +68,18 @@ fn round(folder: &Path, page_bytes: u32, checkpoint_pages: u32) {
         records += 10_000;
     }
     let mut number = 0;
-    for (group, count, folds) in [(1, 2000, true), (32, 3000, false), (32, 3000, true)] {
-        let start = Instant::now();
-        let mut times = commits(&store, &mut number, group, count, folds);
+    let shapes = [("fold behind", 1), ("one row", 32), ("no fold", 32), ("fold behind", 32)];
+    for (shape, group) in shapes {
+        let count = 2000;
+        let (start, before) = (Instant::now(), used());
+        let mut times = commits(&store, &mut number, group, count, shape);
         let rate = f64::from(count * group) / start.elapsed().as_secs_f64();
-        let folds = if folds { "folds behind" } else { "no folds" };
+        let after = used();
+        let each = |at: usize| (after[at] - before[at]) / f64::from(count);
         println!(
-            "page {page_bytes:5}, checkpoint {checkpoint_pages:4}, group {group:2}, {folds:12}: {rate:6.0} entries/s, commit {}",
+            "    group {group:2}, {shape:11}: {:4.0} us CPU, {:4.0} KiB written a commit; {rate:6.0} entries/s, {}",
+            each(0),
+            each(1),
             shown(&mut times)
         );
     }
@@ -84,13 +94,13 @@ fn round(folder: &Path, page_bytes: u32, checkpoint_pages: u32) {
         println!("    get {what}: {}", shown(times.split_off(10_000).as_mut()));
     };
     get("record", &record);
-    get("blob", &|n| place(2001 + n % 6000, 0).key(Kind::Blob, Shard(0)));
-    get("key", &|n| place(2001 + n % 6000, 0).key(Kind::Key, Shard(0)));
+    get("blob", &|n| place(4001 + n % 4000, 0).key(Kind::Blob, Shard(0)));
+    get("key", &|n| place(4001 + n % 4000, 0).key(Kind::Key, Shard(0)));
     let size = |name: &str| std::fs::metadata(data.join(name)).map_or(0, |meta| meta.len() >> 20);
     println!("    ledger.db {} MiB, records.db {} MiB", size("ledger.db"), size("records.db"));
 }
 
-fn commits(store: &Sqlite, number: &mut u64, group: u32, count: u32, folds: bool) -> Vec<Duration> {
+fn commits(store: &Sqlite, number: &mut u64, group: u32, count: u32, shape: &str) -> Vec<Duration> {
     let (send, receive) = sync_channel::<u64>(16);
     std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -107,11 +117,11 @@ fn commits(store: &Sqlite, number: &mut u64, group: u32, count: u32, folds: bool
         let mut times = Vec::new();
         for _ in 0..count {
             *number += 1;
-            let batch = batch(*number, group);
+            let batch = batch(*number, group, shape == "one row");
             let start = Instant::now();
             assert_eq!(block_on(store.commit(batch)), Commit::Done);
             times.push(start.elapsed());
-            if folds {
+            if shape == "fold behind" {
                 send.send(*number).unwrap();
             }
         }
@@ -120,7 +130,21 @@ fn commits(store: &Sqlite, number: &mut u64, group: u32, count: u32, folds: bool
     })
 }
 
-fn batch(number: u64, group: u32) -> Batch {
+/// Microseconds of processor time and KiB handed to the operating system so far.
+fn used() -> [f64; 2] {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let ticks: f64 = stat.split(' ').skip(13).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum();
+    let io = std::fs::read_to_string("/proc/self/io").unwrap();
+    let written = io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap();
+    [ticks * 10_000.0, written.parse::<f64>().unwrap() / 1024.0]
+}
+
+/// A batch of so many blobs and keys in rows of their own, or all in its one row, which could not be deleted.
+fn batch(number: u64, group: u32, one_row: bool) -> Batch {
+    if one_row {
+        let row = Bytes::from(vec![1; (250 + 1054 + 92) * group as usize]);
+        return Batch { row, puts: Vec::new(), ..batch(number, group, false) };
+    }
     let put = |kind, index, bytes: usize| Put {
         key: place(number, index).key(kind, Shard(0)),
         value: Bytes::from(vec![5; bytes]),

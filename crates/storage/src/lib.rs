@@ -17,4 +17,4 @@ pub use contract::{
 };
 pub use key::{Key, Kind, Shard};
 pub use memory::{Memory, Transactions};
-pub use sqlite::{OpenError, Sqlite, SqliteOptions};
+pub use sqlite::{FileOptions, OpenError, Sqlite, SqliteOptions};

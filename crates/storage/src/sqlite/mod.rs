@@ -43,7 +43,16 @@ pub struct SqliteOptions {
     pub create: bool,
     /// Bytes kept back for [`Sqlite::release_reserve`]; 0 for none.
     pub reserve_bytes: u64,
-    /// Page size of new files: a power of two from 512 to 65,536.
+    /// How `ledger.db` is laid out.
+    pub ledger: FileOptions,
+    /// How `records.db` is laid out.
+    pub records: FileOptions,
+}
+
+/// How one file is laid out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileOptions {
+    /// Page size, fixed when the file is made: a power of two from 512 to 65,536.
     pub page_bytes: u32,
     /// Pages of the log that start a checkpoint.
     pub checkpoint_pages: u32,
@@ -56,9 +65,17 @@ impl SqliteOptions {
             folder: folder.into(),
             create: true,
             reserve_bytes: 64 << 20,
-            page_bytes: 8192,
-            checkpoint_pages: 2000,
+            // Rows in append order: few to a page of 4 KiB, and short checkpoints keep the slowest commits short.
+            ledger: FileOptions { page_bytes: 8192, checkpoint_pages: 1000 },
+            // Rows in random order: each dirties a page of its own, so pages are small and moved seldom.
+            records: FileOptions { page_bytes: 4096, checkpoint_pages: 4000 },
         }
+    }
+}
+
+impl FileOptions {
+    fn log_pages(self) -> i64 {
+        i64::from(self.checkpoint_pages.max(1))
     }
 }
 
@@ -89,18 +106,17 @@ impl Sqlite {
         let reserve = Arc::new(Reserve::new(folder.path("reserve"), options.reserve_bytes));
         let (commits, jobs) = sync_channel(QUEUE_MAX);
         let (folds, runs) = sync_channel::<Fold>(QUEUE_MAX);
-        let checkpoint_pages = i64::from(options.checkpoint_pages.max(1));
         let ledger = LedgerFile {
             conn: ledger,
             health: Arc::clone(&health),
-            checkpoint_pages,
+            checkpoint_pages: options.ledger.log_pages(),
             riding: Vec::new(),
             to_erase: true,
         };
         let records = RecordsFile {
             conn: records,
             health: Arc::clone(&health),
-            checkpoint_pages,
+            checkpoint_pages: options.records.log_pages(),
             ledger: commits.clone(),
             flushes: false,
             reserve: Arc::clone(&reserve),
@@ -285,7 +301,7 @@ fn make_or_recognise(folder: &Folder, options: &SqliteOptions) -> Result<(), Ope
     match folder.look()? {
         Found::Store => file::recognise(folder, DbFile::Ledger)?,
         Found::Nothing if options.create => {
-            file::make(folder, DbFile::Ledger, options.page_bytes, None)?;
+            file::make(folder, DbFile::Ledger, options.ledger.page_bytes, None)?;
         }
         Found::Nothing => return Err(OpenError::Absent(format!("`{}` is empty", options.folder.display()))),
     }
@@ -299,7 +315,7 @@ fn make_or_recognise(folder: &Folder, options: &SqliteOptions) -> Result<(), Ope
         None => folder.mark(&id)?,
     }
     if !folder.has(DbFile::Records) {
-        file::make(folder, DbFile::Records, options.page_bytes, Some(&id))?;
+        file::make(folder, DbFile::Records, options.records.page_bytes, Some(&id))?;
     }
     if file::id_of(folder, DbFile::Records)? != id {
         return Err(OpenError::Foreign(

@@ -47,8 +47,8 @@ fn ft_06_each_flipped_bit_is_refused_by_name_or_changes_nothing() {
     for file in ["ledger.db", "records.db"] {
         let bytes = fs::read(whole.path().join("data").join(file)).unwrap();
         // Headers bit by bit, then places all over the file.
-        let spread = (0..bytes.len() * 8).step_by((bytes.len() * 8 / 400) | 1);
-        for bit in (0..100 * 8).step_by(5).chain(spread) {
+        let spread = (0..bytes.len() * 8).step_by((bytes.len() * 8 / 150) | 1);
+        for bit in (0..100 * 8).step_by(11).chain(spread) {
             copy(whole.path(), spoilt.path());
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);

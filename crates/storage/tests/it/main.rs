@@ -5,6 +5,7 @@ mod damage;
 mod disk;
 mod erase;
 mod faults;
+mod faulty;
 mod folder;
 mod kill;
 
