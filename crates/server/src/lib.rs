@@ -1,9 +1,25 @@
 //! The composition root: configuration, then build, then run.
+//!
+//! [`serve()`] is the whole life of a server process; [`build()`] and [`Built::run`] are its two halves for tests and for
+//! whoever brings a clock or a store of their own. [`offline`] works on a data folder without a server.
 
+mod build;
 pub mod clock;
 pub mod config;
 pub mod files;
 pub mod listener;
+pub mod offline;
+mod places;
+mod run;
 pub mod seal;
+mod serve;
 pub mod sinks;
+mod surroundings;
+mod tasks;
 pub mod tls;
+
+pub use build::{Seams, StartError, build};
+pub use places::Places;
+pub use run::{Built, Ended};
+pub use serve::{ServeError, ServeOptions, openapi, serve};
+pub use tasks::{TokioDelay, TokioTasks};

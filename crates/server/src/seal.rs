@@ -21,6 +21,8 @@ pub struct KeyFileSeal {
     path: PathBuf,
     /// The file's key first, then that of an unfinished rekey.
     keys: RwLock<Vec<Arc<Key<SealKey>>>>,
+    /// Key that last opened something: the one that is in force.
+    opened: RwLock<Option<KeyId>>,
 }
 
 impl std::fmt::Debug for KeyFileSeal {
@@ -56,7 +58,7 @@ impl KeyFileSeal {
         };
         let mut keys = vec![Arc::new(first)];
         keys.extend(read_key(&files::beside(path, NEW))?.map(Arc::new));
-        Ok((KeyFileSeal { path: path.to_path_buf(), keys: RwLock::new(keys) }, found))
+        Ok((KeyFileSeal::of(path, keys), found))
     }
 
     /// The file.
@@ -76,26 +78,45 @@ impl KeyFileSeal {
         let key = Arc::new(make_key(&beside, entropy)?);
         let mut keys = self.keys.write();
         keys.push(Arc::clone(&key));
-        Ok(KeyFileSeal { path: self.path.clone(), keys: RwLock::new(vec![key]) })
+        Ok(KeyFileSeal::of(&self.path, vec![key]))
     }
 
-    /// Second half of a rekey, also done at each start: leaves one file, the one whose key wraps the root key.
+    /// Second half of a rekey, once the commit is durable: the successor's file takes the place of the old one.
     ///
-    /// `wrapped` is the wrapped root key as it is durable now. Errors: neither key is the one, or the disk failed;
-    /// both files are still there then.
-    pub fn settle(&self, wrapped: &[u8]) -> Result<(), FileError> {
-        let header = Header::parse(wrapped).map_err(|_bad| FileError::new(&self.path, SealError::Damaged))?;
+    /// Errors: the disk failed; both files are there then and the next start settles it.
+    pub fn adopt(&self) -> Result<(), FileError> {
+        let newest = self.keys.read().last().map(|key| key.id());
+        *self.opened.write() = newest;
+        self.settle()
+    }
+
+    /// Ends a rekey whose commit certainly did not happen: the successor's file goes.
+    pub fn abandon(&self) -> Result<(), FileError> {
+        let first = self.keys.read().first().map(|key| key.id());
+        *self.opened.write() = first;
+        self.settle()
+    }
+
+    /// Leaves one file, the one whose key opened the root key; done at each start after that.
+    ///
+    /// Errors: nothing was opened yet, or the disk failed; both files are still there then.
+    pub fn settle(&self) -> Result<(), FileError> {
         let mut keys = self.keys.write();
-        let at = keys.iter().position(|key| key.id() == header.key_id);
+        let used = *self.opened.read();
+        let at = keys.iter().position(|key| Some(key.id()) == used);
         let beside = files::beside(&self.path, NEW);
         match (at, keys.len()) {
+            (_, 1) => return Ok(()),
             (None, _) => return Err(FileError::new(&self.path, SealError::Mismatch)),
-            (Some(0), 1) => {}
             (Some(0), _) => std::fs::remove_file(&beside).map_err(|error| FileError::new(&beside, error))?,
             (Some(_), _) => files::rename(&beside, &self.path)?,
         }
-        keys.retain(|key| key.id() == header.key_id);
+        keys.retain(|key| Some(key.id()) == used);
         Ok(())
+    }
+
+    fn of(path: &Path, keys: Vec<Arc<Key<SealKey>>>) -> KeyFileSeal {
+        KeyFileSeal { path: path.to_path_buf(), keys: RwLock::new(keys), opened: RwLock::default() }
     }
 
     fn sealing(&self) -> Result<Arc<Key<SealKey>>, SealError> {
@@ -119,10 +140,12 @@ impl Seal for KeyFileSeal {
         let header = Header::parse(wrapped).map_err(|_bad| SealError::Damaged)?;
         let keys = self.keys.read();
         let key = keys.iter().find(|key| key.id() == header.key_id).ok_or(SealError::Mismatch)?;
-        key.open(aad, wrapped).map_err(|error| match error {
+        let opened = key.open(aad, wrapped).map_err(|error| match error {
             OpenError::UnknownKey { .. } => SealError::Mismatch,
             _ => SealError::Damaged,
-        })
+        })?;
+        *self.opened.write() = Some(header.key_id);
+        Ok(opened)
     }
 }
 
@@ -266,7 +289,6 @@ mod tests {
             std::fs::write(&path, &bad).unwrap();
             if let Ok((seal, _)) = KeyFileSeal::open(&path, &ENTROPY, true) {
                 assert_eq!(Key::<RootKey>::unseal(&seal, root.id(), &wrapped).unwrap_err(), SealError::Mismatch);
-                assert!(seal.settle(&wrapped).unwrap_err().to_string().contains("seal.key"));
             }
         }
     }
@@ -286,8 +308,8 @@ mod tests {
 
         // Died before the commit: the old key stays.
         let start = open(&path);
-        assert!(opens(&start, &before) && opens(&start, &after));
-        start.settle(&before).unwrap();
+        assert!(opens(&start, &after) && opens(&start, &before));
+        start.settle().unwrap();
         assert!(!beside.exists() && opens(&open(&path), &before));
 
         // Died between the commit and the swap: the new key takes over.
@@ -295,9 +317,18 @@ mod tests {
         let new = again.successor(&ENTROPY).unwrap();
         let after = root.seal_under(&new, &ENTROPY).unwrap();
         let start = open(&path);
-        start.settle(&after).unwrap();
+        assert!(opens(&start, &after));
+        start.settle().unwrap();
         assert!(!beside.exists());
         let next = open(&path);
         assert!(opens(&next, &after) && !opens(&next, &before));
+
+        // Lived through it, and through one that was refused.
+        let new = next.successor(&ENTROPY).unwrap();
+        let last = root.seal_under(&new, &ENTROPY).unwrap();
+        next.adopt().unwrap();
+        next.successor(&ENTROPY).unwrap();
+        next.abandon().unwrap();
+        assert!(!beside.exists() && opens(&open(&path), &last) && opens(&next, &last));
     }
 }

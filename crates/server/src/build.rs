@@ -1,0 +1,258 @@
+//! From a checked configuration to a server that is bound and opened but answers nothing yet.
+
+use crate::clock::SystemClock;
+use crate::config::{AccessSync, Config};
+use crate::files;
+use crate::listener::{Answer, Connections, Limits, Listener};
+use crate::places::Places;
+use crate::run::Built;
+use crate::seal::{Found, KeyFileSeal};
+use crate::sinks::{FileSink, WhenSynced};
+use crate::surroundings::House;
+use crate::tasks::{TokioDelay, TokioTasks};
+use crate::tls::{Identity, OwnCertificates, TlsFiles};
+use app::App;
+use crypto::seam::{Clock, Entropy, SystemEntropy};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use ledger::access_log::{AccessLog, Sink};
+use ledger::{Ledger, Opened};
+use rest::{Door, Settings};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use storage::{Shard, Sqlite, SqliteOptions, Storage};
+
+/// The shard of a server of its own.
+pub(crate) const SHARD: Shard = Shard(0);
+/// Bytes for records kept in memory.
+const CACHE_BYTES: u64 = 48 << 20;
+
+/// What a server takes from outside; tests give others.
+#[derive(Clone, Debug)]
+pub struct Seams {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// A store in place of the one the configuration names.
+    pub storage: Option<Arc<dyn Storage>>,
+    /// Sinks in place of the file in the data folder.
+    pub sinks: Option<Vec<Arc<dyn Sink>>>,
+    system_clock: Option<Arc<SystemClock>>,
+}
+
+impl Seams {
+    /// Those of the operating system.
+    #[must_use]
+    pub fn system() -> Seams {
+        let clock = Arc::new(SystemClock::new());
+        Seams { system_clock: Some(Arc::clone(&clock)), ..Seams::of(clock, Arc::new(SystemEntropy::new())) }
+    }
+
+    /// This time and randomness.
+    #[must_use]
+    pub fn of(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Seams {
+        Seams { clock, entropy, storage: None, sinks: None, system_clock: None }
+    }
+}
+
+/// Why a server does not start. Nothing was changed but what a first start makes.
+#[derive(Debug)]
+pub struct StartError {
+    what: String,
+    hint: &'static str,
+}
+
+impl StartError {
+    pub(crate) fn new(what: impl std::fmt::Display, hint: &'static str) -> StartError {
+        StartError { what: what.to_string(), hint }
+    }
+
+    /// What to do about it; empty when that is in the message.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        self.hint
+    }
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<ledger::Refusal> for StartError {
+    fn from(refusal: ledger::Refusal) -> StartError {
+        StartError::new(&refusal, refusal.code.hint)
+    }
+}
+
+impl From<files::FileError> for StartError {
+    fn from(error: files::FileError) -> StartError {
+        StartError::new(error, "")
+    }
+}
+
+/// Opens the store, the ledger, the log and the address. Needs a tokio runtime; nothing is answered yet.
+///
+/// Errors: what is in the way, by name. A first start makes data folder, key file and certificates; a later one changes
+/// nothing that is there.
+pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Built, StartError> {
+    files::private_folder(&places.data)?;
+    let storage = match &seams.storage {
+        Some(storage) => Arc::clone(storage),
+        None => open_store(places).await?,
+    };
+    let head = storage.head(SHARD).await.map_err(|error| StartError::new(error, ""))?;
+    let (seal, found) = KeyFileSeal::open(&places.seal, &*seams.entropy, head.0 == 0)?;
+    let seal = Arc::new(seal);
+    let opened = open_ledger(config, Arc::clone(&storage), Arc::clone(&seal), &seams).await?;
+    seal.settle()?;
+    let Opened { ledger, drivers, begun } = opened;
+    let drivers = drivers.into_iter().map(tokio::spawn).collect();
+    let log = open_log(config, places, &ledger, &seams).await?;
+    let home = app::bootstrap::home(&ledger).await?;
+    let app = App::new(app::Parts {
+        ledger: ledger.clone(),
+        access_log: log.clone(),
+        anchor: Arc::new(ledger.clone()),
+        decider: Arc::new(access::Decider::new()),
+        clock: Arc::clone(&seams.clock),
+        entropy: Arc::clone(&seams.entropy),
+        tasks: Arc::new(TokioTasks),
+        home,
+    })
+    .map_err(|error| StartError::new(error, "the system's random source must work"))?;
+    let connections = Arc::new(Connections::default());
+    let house = House {
+        ledger: ledger.clone(),
+        log: log.clone(),
+        seal,
+        entropy: Arc::clone(&seams.entropy),
+        connections: Arc::clone(&connections),
+        clock: seams.system_clock.clone(),
+    };
+    let identity = Identity::load(tls_files(config, places, &*seams.clock)?).map_err(|e| StartError::new(e, ""))?;
+    let listener = Listener::bind(config.rest.listen, identity.clone(), listener_limits(config)).await;
+    let busy = "choose another address with --listen, or stop what listens there";
+    let listener = listener.map_err(|e| StartError::new(format!("{}: {e}", config.rest.listen), busy))?;
+    let address = listener.address().map_err(|e| StartError::new(e, ""))?;
+    let door = Door::new(app.clone(), Arc::new(house), seams.clock, seams.entropy, door_settings(config));
+    let (rotate_every, drain) = (config.keys.rotate_every.0, config.server.drain_max.0);
+    let made_seal = found == Found::Made;
+    Ok(Built {
+        address,
+        app,
+        ledger,
+        log,
+        identity,
+        begun,
+        made_seal,
+        listener,
+        door,
+        connections,
+        drivers,
+        rotate_every,
+        drain,
+        storage,
+    })
+}
+
+async fn open_store(places: &Places) -> Result<Arc<dyn Storage>, StartError> {
+    let options = SqliteOptions::new(&places.data);
+    let opened = tokio::task::spawn_blocking(move || Sqlite::open(options)).await;
+    let opened = opened.map_err(|error| StartError::new(error, ""))?;
+    let store =
+        opened.map_err(|error| StartError::new(error, "`aumbry ledger verify --data-dir` names what is damaged"))?;
+    Ok(Arc::new(store))
+}
+
+/// The rules of every engine: they alone make records.
+pub(crate) fn rules() -> Vec<Arc<dyn ledger::Rules>> {
+    vec![Arc::new(secrets::SecretRules), Arc::new(access::AccessRules), Arc::new(app::keys::KeyRules)]
+}
+
+async fn open_ledger(
+    config: &Config,
+    storage: Arc<dyn Storage>,
+    seal: Arc<KeyFileSeal>,
+    seams: &Seams,
+) -> Result<Opened, StartError> {
+    let parts = ledger::Parts {
+        storage,
+        shard: SHARD,
+        seal,
+        clock: Arc::clone(&seams.clock),
+        entropy: Arc::clone(&seams.entropy),
+        delay: Arc::new(TokioDelay),
+        rules: rules(),
+        cluster: config.ledger.cluster.clone(),
+        cache_bytes: CACHE_BYTES,
+    };
+    Ok(ledger::open(parts).await?)
+}
+
+async fn open_log(config: &Config, places: &Places, ledger: &Ledger, seams: &Seams) -> Result<AccessLog, StartError> {
+    let when = match config.access.sync {
+        AccessSync::Second => WhenSynced::EachSecond,
+        AccessSync::Always => WhenSynced::Always,
+    };
+    let sinks: Vec<Arc<dyn Sink>> = match &seams.sinks {
+        Some(sinks) => sinks.clone(),
+        None => {
+            let file = FileSink::open(&places.access, when, Arc::clone(&seams.clock));
+            vec![Arc::new(file.map_err(|error| StartError::new(error, ""))?)]
+        }
+    };
+    let parts = ledger::access_log::Parts {
+        sinks,
+        keys: Arc::new(ledger.clone()),
+        clock: Arc::clone(&seams.clock),
+        entropy: Arc::clone(&seams.entropy),
+        delay: Arc::new(TokioDelay),
+    };
+    let (log, recovery) = AccessLog::open(parts).await?;
+    if let Some(torn) = recovery.torn {
+        tracing::warn!(segment = torn.segment, bytes = torn.bytes, "a torn tail of the access log was cut off");
+    }
+    for bad in recovery.damaged {
+        tracing::error!(?bad, "the access log is damaged; `aumbry access verify` names it");
+    }
+    Ok(log)
+}
+
+fn tls_files(config: &Config, places: &Places, clock: &dyn Clock) -> Result<TlsFiles, StartError> {
+    match (&config.tls.certificate.0, &config.tls.key.0) {
+        (Some(certificate), Some(key)) => {
+            Ok(TlsFiles { certificate: certificate.clone(), key: key.clone(), authority: None })
+        }
+        _ => Ok(OwnCertificates::new(places.tls.clone(), &config.tls.names.0).ready(clock)?),
+    }
+}
+
+fn listener_limits(config: &Config) -> Limits {
+    let connections_max = usize::try_from(config.limits.connections_max).unwrap_or(usize::MAX);
+    Limits { connections_max, ..Limits::default() }
+}
+
+fn door_settings(config: &Config) -> Settings {
+    Settings {
+        trusted_proxies: config.server.trusted_proxies.0.clone(),
+        secrets: config.rest.secrets,
+        limits: rest::Limits {
+            requests_max: usize::try_from(config.limits.requests_max).unwrap_or(usize::MAX),
+            request_time_max: config.limits.request_time_max.0,
+            source_rate_max: u32::try_from(config.limits.source_rate_max).unwrap_or(u32::MAX),
+        },
+    }
+}
+
+impl Answer for Door {
+    type Body = rest::Body;
+
+    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<rest::Body> {
+        Door::answer(self, request, peer).await
+    }
+}

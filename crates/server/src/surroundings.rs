@@ -1,0 +1,98 @@
+//! What the door shows of the server around it, and the one act that touches the key file.
+
+use crate::clock::SystemClock;
+use crate::listener::Connections;
+use crate::seal::KeyFileSeal;
+use app::{Authorized, Refusal};
+use crypto::seam::{Entropy, Seal};
+use futures::future::BoxFuture;
+use ledger::Class;
+use ledger::access_log::AccessLog;
+use ledger::code::SEAL_INVALID;
+use rest::{Gauge, Surroundings};
+use std::sync::Arc;
+
+/// The server as its doors see it.
+#[derive(Debug)]
+pub(crate) struct House {
+    pub(crate) ledger: ledger::Ledger,
+    pub(crate) log: AccessLog,
+    pub(crate) seal: Arc<KeyFileSeal>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) clock: Option<Arc<SystemClock>>,
+}
+
+impl Surroundings for House {
+    fn is_open(&self) -> bool {
+        // A server with a key file opens at start or does not start.
+        true
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.ledger.is_broken() && !self.log.is_failing()
+    }
+
+    fn gauges(&self) -> Vec<Gauge> {
+        let head = self.ledger.head();
+        let log = self.log.counters();
+        let now = |name, about, value| Gauge { name, about, counter: false, label: None, value };
+        let count = |name, about, value| Gauge { name, about, counter: true, label: None, value };
+        let number = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
+        let mut all = vec![
+            now("aumbry_sealed", "Whether the server lacks its root key.", u64::from(!self.is_open())),
+            now("aumbry_ready", "Whether requests can be served.", u64::from(self.is_ready())),
+            now("aumbry_ledger_batch", "Number of the newest batch.", head.batch.0),
+            now("aumbry_ledger_size", "Entries in the ledger.", head.size),
+            now("aumbry_ledger_unfolded", "Batches not folded into records yet.", number(self.ledger.unfolded())),
+            count("aumbry_access_rows_total", "Rows written to the access log.", log.rows()),
+            count("aumbry_access_groups_total", "Writes that brought them.", log.groups()),
+            count("aumbry_access_refused_total", "Requests refused because no sink took their row.", log.refused()),
+            count("aumbry_access_shared_total", "Unauthenticated refusals that share a row.", log.shared()),
+            now("aumbry_access_unanchored", "Closed segments without an entry.", number(self.log.unanchored())),
+            now("aumbry_connections", "Open connections.", number(self.connections.open())),
+            count(
+                "aumbry_handshakes_refused_total",
+                "Connections that ended in the handshake.",
+                number(self.connections.refused_handshakes()),
+            ),
+            count("aumbry_lock_failures_total", "Keys that could not be locked.", crypto::secret::lock_failures()),
+        ];
+        if let Some(clock) = &self.clock {
+            all.push(count("aumbry_clock_steps_back_total", "Steps back of the wall clock.", clock.steps_back()));
+        }
+        for (name, sink) in self.log.sinks() {
+            let about = "Writes that a sink of the access log did not take.";
+            let label = Some(("sink", known_sink(name)));
+            all.push(Gauge { label, ..count("aumbry_sink_failures_total", about, sink.failures()) });
+        }
+        all
+    }
+
+    fn rekey(&self, grant: Authorized) -> BoxFuture<'static, Result<String, Refusal>> {
+        let (seal, entropy) = (Arc::clone(&self.seal), Arc::clone(&self.entropy));
+        Box::pin(async move {
+            let failed = |error: crate::files::FileError| {
+                tracing::error!(%error, "the key file cannot be replaced");
+                Refusal::new(&SEAL_INVALID, "the key file cannot be replaced; the server's log says why")
+            };
+            let successor = seal.successor(&*entropy).map_err(failed)?;
+            match app::keys::rekey_seal(grant, Arc::new(successor)).await {
+                Ok(changed) if changed.replayed => seal.abandon().map_err(failed)?,
+                Ok(_) => seal.adopt().map_err(failed)?,
+                // Both files stay: the next start finds out.
+                Err(refusal) if refusal.class() == Class::Unknown => return Err(refusal),
+                Err(refusal) => {
+                    seal.abandon().map_err(failed)?;
+                    return Err(refusal);
+                }
+            }
+            Ok(seal.name())
+        })
+    }
+}
+
+/// Labels come from a closed set.
+fn known_sink(name: &str) -> &'static str {
+    ["file", "store", "stream"].into_iter().find(|known| *known == name).unwrap_or("other")
+}

@@ -1,0 +1,81 @@
+//! Waiting and background work on tokio: the seams of the ledger and of use cases, and what runs beside requests.
+
+use app::{App, Tasks};
+use ledger::Delay;
+use ledger::access_log::AccessLog;
+use std::time::Duration;
+use storage::BoxFuture;
+use tokio::sync::watch;
+
+/// The runtime's timer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokioDelay;
+
+impl Delay for TokioDelay {
+    fn wait(&self, span: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(span))
+    }
+}
+
+/// The runtime's tasks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokioTasks;
+
+impl Tasks for TokioTasks {
+    fn spawn(&self, work: BoxFuture<'static, ()>) {
+        tokio::spawn(work);
+    }
+}
+
+/// Time between two looks at what is due.
+const TICK: Duration = Duration::from_secs(1);
+/// Time between two looks at the age of keys.
+const SCHEDULE_EVERY: Duration = Duration::from_secs(60);
+
+/// Keeps the access log: flushes, closes and anchors segments each second until told to stop.
+pub(crate) async fn keep_access_log(log: AccessLog, ledger: ledger::Ledger, mut stop: watch::Receiver<bool>) {
+    while wait(TICK, &mut stop).await {
+        if let Err(refusal) = log.tick(Some(&ledger)).await {
+            tracing::warn!(code = refusal.code.name, "a segment of the access log has no entry yet");
+        }
+    }
+}
+
+/// Carries rotations out and asks for those that are due by age, until told to stop.
+pub(crate) async fn keep_keys(app: App, every: Duration, mut stop: watch::Receiver<bool>) {
+    let mut since = SCHEDULE_EVERY;
+    let mut pause = TICK;
+    while wait(pause, &mut stop).await {
+        since = since.saturating_add(pause);
+        if since >= SCHEDULE_EVERY {
+            since = Duration::ZERO;
+            tell(app::keys::schedule(&app, every).await);
+        }
+        // A sweep in progress goes on at once: each of its steps is one commit.
+        pause = if tell(app::keys::run_due(&app).await) > 0 { Duration::ZERO } else { TICK };
+    }
+}
+
+/// Makes rows again that a crash took, once.
+pub(crate) async fn remake_rows(app: App) {
+    match app::recovery::remake_rows(&app).await {
+        Ok(0) => {}
+        Ok(rows) => tracing::info!(rows, "rows of the access log were made again from their entries"),
+        Err(refusal) => tracing::error!(code = refusal.code.name, "rows of the access log could not be made again"),
+    }
+}
+
+fn tell(done: Result<usize, ledger::Refusal>) -> usize {
+    done.unwrap_or_else(|refusal| {
+        tracing::warn!(code = refusal.code.name, "a key rotation did not go on; it is tried again");
+        0
+    })
+}
+
+/// Waits; `false` when told to stop.
+async fn wait(span: Duration, stop: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(span) => true,
+        _ = async { drop(stop.wait_for(|stop| *stop).await) } => false,
+    }
+}
