@@ -21,6 +21,8 @@ pub(crate) struct Aumbry {
 /// All commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run the server
+    Serve(verb::serve::Serve),
     /// Show whether the server is there, open and ready
     Status,
     /// Log in with a one-time login
@@ -70,6 +72,9 @@ pub(crate) enum Command {
     Seal(verb::seal::Seal),
     /// Check this client: configuration, login, server
     Doctor,
+    /// Print the document of the native API
+    #[command(hide = true)]
+    Openapi,
     /// Print completions for a shell
     Completions(verb::completions::Completions),
 }
@@ -78,6 +83,8 @@ impl Command {
     /// Does what was asked.
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
         match self {
+            Self::Serve(verb) => verb.run(),
+            Self::Openapi => verb::openapi::run(),
             Self::Status => verb::status::run(global).await,
             Self::Login(verb) => verb.run(global).await,
             Self::Put(verb) => verb.run(global).await,

@@ -1,12 +1,15 @@
 //! `aumbry access`: who asked for what.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use api::access::{AccessQuery, Row, Rows};
 use clap::{Args, Subcommand};
 use client::{Client, Error};
+use serde::Serialize;
 
 use crate::connect::Global;
+use crate::pins::Pin;
 use crate::{exit, fault, output};
 
 /// Who asked for what
@@ -19,6 +22,17 @@ pub(crate) enum Access {
         /// How many rows at most
         #[arg(long, short = 'n', default_value_t = 100)]
         limit: u32,
+    },
+    /// Check here that rows are in the ledger, against its pinned key
+    Verify {
+        #[command(flatten)]
+        filter: Filter,
+        /// How many rows at most, newest first
+        #[arg(long, short = 'n', default_value_t = 1000)]
+        limit: u32,
+        /// The ledger's key [default: the one pinned at first use]
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
     },
     /// Show new rows as they come, until interrupted
     Tail {
@@ -53,6 +67,14 @@ impl Access {
                 let items = rows(&client, filter.query()?, limit).await?;
                 show(output, &Rows { items, next_cursor: None })?;
             }
+            Self::Verify { filter, limit, key } => {
+                let pin = Pin::of(&client, global.tenant(), key.as_deref()).await?;
+                let report = verify(&client, &pin, filter.query()?, limit).await?;
+                output.answer(&report, |report| {
+                    let Report { rows, segments, size, .. } = report;
+                    format!("{rows} rows of {segments} segments verified in a ledger of {size} entries")
+                })?;
+            }
             Self::Tail { filter } => tail(&client, output, filter.query()?).await?,
         }
         Ok(exit::OK)
@@ -65,6 +87,42 @@ impl Filter {
         let (path, principal, outcome) = (self.path, self.principal, self.outcome);
         Ok(AccessQuery { path, principal, since, outcome, ..AccessQuery::default() })
     }
+}
+
+/// What was verified.
+#[derive(Debug, Serialize)]
+struct Report {
+    rows: usize,
+    segments: usize,
+    size: u64,
+    key: String,
+}
+
+/// Checks each row against its proof, and each segment's entry against the signed checkpoint.
+async fn verify(client: &Client, pin: &Pin, query: AccessQuery, limit: u32) -> Result<Report, Error> {
+    let items = rows(client, AccessQuery { proof: true, ..query }, limit).await?;
+    // Asked for after the rows, so that it covers the entries their proofs lead to.
+    let checkpoint = client::verify::newest(client, &pin.key).await?;
+    let mut anchors = BTreeMap::new();
+    for row in &items {
+        server::check_row(row).map_err(|_| unproven(row, "its proof does not show this row"))?;
+        let Some(proof) = &row.proof else { return Err(unproven(row, "it has no proof")) };
+        let known = anchors.insert(proof.position.index, proof.leaf_hash.clone());
+        if known.is_some_and(|known| known != proof.leaf_hash) {
+            return Err(unproven(row, "its segment has two entries"));
+        }
+    }
+    for (index, leaf) in &anchors {
+        client::verify::included(client, &client::verify::hash(leaf)?, *index, &checkpoint).await?;
+    }
+    let (rows, segments) = (items.len(), anchors.len());
+    Ok(Report { rows, segments, size: checkpoint.size, key: pin.key.to_string() })
+}
+
+fn unproven(row: &Row, why: &str) -> Error {
+    let hint = "do not trust this server's access log; compare with another copy";
+    let detail = format!("the row of request {} at {}: {why}", row.request_id, row.time);
+    Error::local(api::Class::Corrupt, "access.unproven", detail, hint)
 }
 
 /// Reads a time, or a span that ends now.

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::connect::Global;
 use crate::pins::{self, Pin};
+use crate::verb::offline;
 use crate::{exit, export, fault, output};
 
 /// What happened, and the proof of it
@@ -16,6 +17,8 @@ use crate::{exit, export, fault, output};
 pub(crate) enum Ledger {
     /// Check the ledger here, against a pinned key
     Verify(Verify),
+    /// Make all records again from the entries; the server must not run
+    Rebuild(offline::Rebuild),
     /// Write the ledger to a file that can be verified without the server
     Export {
         /// The file; it must not exist yet
@@ -34,8 +37,14 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Check an export instead
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "data_dir")]
     export: Option<PathBuf>,
+    /// Check a data folder instead; its server must not run
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// With it keys, records and values are opened too
+    #[arg(long, value_name = "FILE", requires = "data_dir")]
+    seal_file: Option<PathBuf>,
 }
 
 /// What was verified, for people and scripts.
@@ -65,6 +74,7 @@ impl Ledger {
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
         match self {
             Self::Verify(verify) => verify.run(global).await?,
+            Self::Rebuild(rebuild) => return rebuild.run(global).await,
             Self::Export { file } => {
                 let client = global.client()?;
                 let bar = bar();
@@ -92,6 +102,9 @@ impl Ledger {
 
 impl Verify {
     async fn run(self, global: &Global) -> Result<(), Error> {
+        if let Some(data) = &self.data_dir {
+            return offline::verify(global, data, self.seal_file.as_deref(), self.key.as_deref()).await;
+        }
         let report = match &self.export {
             Some(file) => self.file(file)?,
             None => self.server(global).await?,

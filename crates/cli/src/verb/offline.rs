@@ -1,0 +1,77 @@
+//! `aumbry ledger verify --data-dir` and `aumbry ledger rebuild`: a data folder without its server.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use api::Class;
+use clap::Args;
+use client::Error;
+use serde::Serialize;
+use server::offline::OfflineError;
+
+use crate::connect::Global;
+use crate::{exit, fault, input};
+
+/// Make all records again from the entries; the server must not run
+#[derive(Debug, Args)]
+pub(crate) struct Rebuild {
+    /// The data folder
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// The seal's key file
+    #[arg(long, value_name = "FILE")]
+    seal_file: PathBuf,
+}
+
+/// What was found in a data folder.
+#[derive(Debug, Serialize)]
+struct Report {
+    data_dir: String,
+    checkpoint: Option<u64>,
+    checked: BTreeMap<&'static str, u64>,
+    with_seal: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Rebuilt {
+    removed: u64,
+}
+
+/// Checks a data folder; every bad thing is named, the first one in the error.
+pub(crate) async fn verify(global: &Global, data: &Path, seal: Option<&Path>, key: Option<&str>) -> Result<(), Error> {
+    let findings = server::offline::verify_data_dir(data, seal, key).await.map_err(failed)?;
+    if let Some((first, rest)) = findings.bad.split_first() {
+        for bad in rest {
+            crate::output::note(&format!("also bad: {bad}"));
+        }
+        let hint = "restore what is named from a backup; do not start a server on it before";
+        return Err(Error::local(Class::Corrupt, "ledger.damaged", first.as_str(), hint));
+    }
+    let checked = findings.checked.into_iter().collect();
+    let data_dir = data.display().to_string();
+    let report = Report { data_dir, checkpoint: findings.checkpoint, checked, with_seal: seal.is_some() };
+    global.output().answer(&report, |report| {
+        let counts: Vec<_> = report.checked.iter().filter(|(_, count)| **count > 0).collect();
+        let counts: Vec<_> = counts.into_iter().map(|(what, count)| format!("{count} {what}")).collect();
+        let depth = if report.with_seal { "" } else { "; --seal-file opens keys, records and values too" };
+        format!("{} is sound: {}{depth}", crate::escape::text(&report.data_dir), counts.join(", "))
+    })
+}
+
+impl Rebuild {
+    /// Asks the person, then makes the records again.
+    pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
+        input::confirm("removing all records before they are made again", "rebuild", global.yes)?;
+        let removed = server::offline::rebuild(&self.data_dir, &self.seal_file).await.map_err(failed)?;
+        let rebuilt = Rebuilt { removed };
+        global
+            .output()
+            .answer(&rebuilt, |rebuilt| format!("{} records removed; all are made again", rebuilt.removed))?;
+        Ok(exit::OK)
+    }
+}
+
+fn failed(error: OfflineError) -> Error {
+    let hint = "stop the server that uses the folder, and check the names given";
+    Error::local(Class::Unavailable, "ledger.offline", error.to_string(), hint)
+}

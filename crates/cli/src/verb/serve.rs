@@ -1,0 +1,53 @@
+//! `aumbry serve`: the server.
+
+use std::path::PathBuf;
+
+use api::Class;
+use clap::Args;
+use client::Error;
+use server::{ServeError, ServeOptions};
+
+use crate::{exit, fault};
+
+/// Run the server
+#[derive(Debug, Args)]
+#[command(after_help = "Nothing needs to be configured. With --dev each start prints lines to paste into a shell.")]
+pub(crate) struct Serve {
+    /// Print a session of the owner at each start; loopback addresses only
+    #[arg(long)]
+    dev: bool,
+    /// Where to keep data [default: the user's or the service's data folder]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address and port; port 0 takes a free one [default: 127.0.0.1:7480]
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<String>,
+    /// Configuration file [default: AUMBRY_CONFIG, then aumbry.toml here]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Check the configuration and stop
+    #[arg(long)]
+    check_config: bool,
+    /// Print a commented configuration and stop
+    #[arg(long, conflicts_with_all = ["check_config", "dev"])]
+    sample_config: bool,
+}
+
+impl Serve {
+    /// Serves until told to stop.
+    pub(crate) fn run(self) -> fault::Outcome {
+        let Self { dev, data_dir, listen, config, check_config, sample_config } = self;
+        let options = ServeOptions { dev, data_dir, listen, config, check_config, sample_config };
+        server::serve(options).map(|()| exit::OK).map_err(failed)
+    }
+}
+
+fn failed(error: ServeError) -> Error {
+    let (class, code) = match error.exit {
+        2 => (Class::Invalid, "serve.configuration"),
+        7 => (Class::Unavailable, "serve.start"),
+        _ => (Class::Bug, "serve.broken"),
+    };
+    let lines: Vec<_> = error.what.lines().map(str::trim).collect();
+    Error::local(class, code, lines.join("; "), &error.hint)
+}
