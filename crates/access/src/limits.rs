@@ -32,3 +32,5 @@ pub const MEMO_MAX: usize = 32_768;
 pub const SUBJECTS_MAX: usize = 8_192;
 /// Remembered sets of conditional rules per snapshot.
 pub const SETS_MAX: usize = 1_024;
+/// Remembered source addresses.
+pub const PLACES_MAX: usize = 4_096;

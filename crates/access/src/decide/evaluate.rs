@@ -111,7 +111,7 @@ impl Decider {
 
     fn try_finish(&self, open: &Open, known: &Known, cx: &RequestContext) -> Option<Decision> {
         let names = (known.uid.clone()?, open.action.clone(), open.resource.clone());
-        let response = self.ask(&open.dynamic, names, context(cx)?, &open.entities)?;
+        let response = self.ask(&open.dynamic, names, self.context(cx, open.dynamic.uses_now)?, &open.entities)?;
         let quiet =
             response.diagnostics().reason().next().is_none() && response.diagnostics().errors().next().is_none();
         if quiet && open.errors.is_empty() && !open.permits.is_empty() {
@@ -124,6 +124,21 @@ impl Decider {
         };
         found.add(&response, |id| open.dynamic.rule(id));
         Some(found.decision())
+    }
+
+    /// What the conditions can see of the circumstances. Cedar takes microseconds to make an address, so the part
+    /// without the time is kept.
+    fn context(&self, cx: &RequestContext, with_now: bool) -> Option<Context> {
+        let key = (cx.source_ip, cx.tls);
+        let place = match self.places.get(&key) {
+            Some(place) => place,
+            None => {
+                let place = Context::from_pairs(place_of(cx)).ok()?;
+                self.places.insert(key, place.clone());
+                place
+            }
+        };
+        if with_now { place.merge([now_of(cx)]).ok() } else { Some(place) }
     }
 
     fn ask(
@@ -166,10 +181,12 @@ impl Decider {
                 policies: installed.snapshot.whole().ok()?,
                 rules: Vec::new(),
                 uses_entities: true,
+                uses_now: true,
                 depth: usize::MAX,
             };
             let names = (known.uid.clone()?, types.action(action)?.clone(), entities::resource_uid(types, resource));
-            self.ask(&set, names, context(cx)?, &entities::of(&known, action, resource)?)
+            let context = Context::from_pairs(place_of(cx).into_iter().chain([now_of(cx)])).ok()?;
+            self.ask(&set, names, context, &entities::of(&known, action, resource)?)
         };
         let Some(response) = answer() else { return Decision::deny(DenyReason::Unevaluable) };
         let mut found = Found::default();
@@ -178,12 +195,14 @@ impl Decider {
     }
 }
 
-/// `context` as the schema has it. Times past what Cedar's numbers hold stop at their largest.
-fn context(cx: &RequestContext) -> Option<Context> {
-    Context::from_pairs([
+fn place_of(cx: &RequestContext) -> [(String, RestrictedExpression); 2] {
+    [
         ("source_ip".to_owned(), RestrictedExpression::new_ip(cx.source_ip.to_string())),
-        ("now_ms".to_owned(), RestrictedExpression::new_long(i64::try_from(cx.now.0).unwrap_or(i64::MAX))),
         ("tls".to_owned(), RestrictedExpression::new_bool(cx.tls)),
-    ])
-    .ok()
+    ]
+}
+
+/// Times past what Cedar's numbers hold stop at their largest.
+fn now_of(cx: &RequestContext) -> (String, RestrictedExpression) {
+    ("now_ms".to_owned(), RestrictedExpression::new_long(i64::try_from(cx.now.0).unwrap_or(i64::MAX)))
 }

@@ -11,12 +11,12 @@ mod subject;
 
 use crate::action::Action;
 use crate::decision::{Decision, DenyReason, RuleIds};
-use crate::limits::{MEMO_MAX, SUBJECTS_MAX};
+use crate::limits::{MEMO_MAX, PLACES_MAX, SUBJECTS_MAX};
 use crate::name::OWNER;
 use crate::policy::Snapshot;
 use crate::resource::Resource;
 use crate::session::SessionFacts;
-use cedar_policy::Authorizer;
+use cedar_policy::{Authorizer, Context};
 use crypto::WallMs;
 use crypto::id::{EntityId, TenantId};
 use memo::{Key, KeyRef, Memo};
@@ -58,6 +58,8 @@ pub struct Decider {
     install: Mutex<()>,
     subjects: Cache<(TenantId, EntityId), Arc<Known>>,
     memo: Cache<Key, Memo>,
+    /// Source address and TLS as Cedar takes them.
+    places: Cache<(IpAddr, bool), Context>,
     authorizer: Authorizer,
     serial: AtomicU64,
     remembered: AtomicU64,
@@ -87,6 +89,7 @@ impl Decider {
             install: Mutex::new(()),
             subjects: Cache::new(SUBJECTS_MAX),
             memo: Cache::new(MEMO_MAX),
+            places: Cache::new(PLACES_MAX),
             authorizer: Authorizer::new(),
             serial: AtomicU64::new(1),
             remembered: AtomicU64::new(0),

@@ -38,6 +38,7 @@ pub(crate) struct ConditionSet {
     pub(crate) policies: PolicySet,
     pub(crate) rules: Vec<Arc<str>>,
     pub(crate) uses_entities: bool,
+    pub(crate) uses_now: bool,
     /// Levels of the deepest condition.
     pub(crate) depth: usize,
 }
@@ -144,6 +145,7 @@ impl Snapshot {
             policies,
             rules: statements.map(|statement| statement.rule.clone()).collect(),
             uses_entities: conditions.iter().any(|c| c.uses_entities),
+            uses_now: conditions.iter().any(|c| c.uses_now),
             depth: conditions.iter().map(|c| c.depth).max().unwrap_or(0),
         });
         let mut sets = self.sets.lock();

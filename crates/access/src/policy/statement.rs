@@ -26,6 +26,8 @@ pub(crate) struct Condition {
     pub(crate) policy: Policy,
     /// Looks at the circumstances of the request: evaluated each time.
     pub(crate) uses_context: bool,
+    /// Looks at the time.
+    pub(crate) uses_now: bool,
     /// Looks at principal, action or resource: needs their entities.
     pub(crate) uses_entities: bool,
     /// Levels of its expression; Cedar's evaluator recurses as deep.
@@ -72,13 +74,20 @@ impl Condition {
         .try_with_clauses(body.clauses().iter().cloned())
         .ok()?;
         let policy = Policy::from_pst(pst::Policy::Static(pst::StaticPolicy::try_from(bare).ok()?)).ok()?;
-        Some(Condition { policy, uses_context: used.context, uses_entities: used.entities, depth: used.depth })
+        Some(Condition {
+            policy,
+            uses_context: used.context,
+            uses_now: used.now,
+            uses_entities: used.entities,
+            depth: used.depth,
+        })
     }
 }
 
 #[derive(Default)]
 struct Used {
     context: bool,
+    now: bool,
     entities: bool,
     depth: usize,
 }
@@ -93,7 +102,11 @@ impl Used {
             match &**next {
                 Expr::Literal(Literal::EntityUID(_)) => self.entities = true,
                 Expr::Literal(Literal::Bool(_) | Literal::Long(_) | Literal::String(_)) => {}
-                Expr::Var(Var::Context) => self.context = true,
+                Expr::GetAttr { expr, attr } if **expr == Expr::Var(Var::Context) && attr != "now_ms" => {
+                    self.context = true;
+                }
+                // The time itself, or the whole of the circumstances.
+                Expr::Var(Var::Context) => (self.context, self.now) = (true, true),
                 Expr::Var(Var::Principal | Var::Action | Var::Resource) => self.entities = true,
                 Expr::UnaryOp { expr, .. }
                 | Expr::GetAttr { expr, .. }
@@ -110,8 +123,7 @@ impl Used {
                 Expr::Set(items) => open.extend(items.iter().map(|item| (item, below))),
                 Expr::Record(fields) => open.extend(fields.values().map(|field| (field, below))),
                 _ => {
-                    self.context = true;
-                    self.entities = true;
+                    (self.context, self.now, self.entities) = (true, true, true);
                     self.depth = usize::MAX;
                 }
             }

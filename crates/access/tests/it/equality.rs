@@ -28,6 +28,8 @@ impl Dice {
 
 const CONDITIONS: &[&str] = &[
     "context.tls",
+    "context has now_ms && !context.tls",
+    "{now: context}.now.now_ms > 1790000000300",
     "!context.tls",
     "context.source_ip.isInRange(ip(\"10.0.0.0/8\"))",
     "context.source_ip.isLoopback() || context.tls",
