@@ -37,4 +37,4 @@ pub const TENANT_HEADER: &str = "aumbry-tenant";
 /// Header that carries the idempotency key of a mutation.
 pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 /// Header that carries the id of the request, in both directions.
-pub const REQUEST_HEADER: &str = "x-request-id";
+pub const REQUEST_HEADER: &str = "aumbry-request-id";

@@ -24,7 +24,8 @@ pub(crate) fn read<T: DeserializeOwned>(query: &str) -> Result<T, Refusal> {
         if pairs.len() >= QUERY_FIELDS_MAX {
             return Err(wrong("the query has too many fields"));
         }
-        pairs.push((name, decoded_value(value)?));
+        let value = decoded_value(value)?;
+        pairs.push(if name == "limit" { (name, capped(value)) } else { (name, value) });
     }
     let mut at = String::new();
     let fields = Fields { pairs: pairs.into_iter(), value: None, at: &mut at };
@@ -33,6 +34,12 @@ pub(crate) fn read<T: DeserializeOwned>(query: &str) -> Result<T, Refusal> {
         Wrong::Missing(field) => wrong(&format!("the query needs `{field}`")),
         Wrong::Value => wrong(&format!("`{at}` in the query does not have the form it needs")),
     })
+}
+
+/// A page size past what a number holds means the largest page, as every one past the largest does.
+fn capped(value: Cow<'_, str>) -> Cow<'_, str> {
+    let plain = !value.is_empty() && !value.starts_with('0') && value.bytes().all(|byte| byte.is_ascii_digit());
+    if plain && value.parse::<u32>().is_err() { Cow::Owned(u32::MAX.to_string()) } else { value }
 }
 
 /// What can be wrong; never holds what was sent.

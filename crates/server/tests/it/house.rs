@@ -104,6 +104,15 @@ pub(crate) async fn start_with(folder: &Path, extra: &str) -> House {
     run(built, places, clock).await
 }
 
+/// Starts with one trusted network.
+pub(crate) async fn start_trusting(folder: &Path, network: &str) -> House {
+    let (mut config, places) = configuration(folder, "");
+    config.server.trusted_proxies.0.push(network.parse().unwrap());
+    let clock = Arc::new(Ahead { clock: SystemClock::new(), ahead_ms: AtomicU64::new(0) });
+    let seams = Seams::of(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemEntropy::new()));
+    run(build(&config, &places, seams).await.unwrap(), places, clock).await
+}
+
 async fn run(built: Built, places: Places, clock: Arc<Ahead>) -> House {
     let (address, app, log) = (built.address, built.app.clone(), built.log.clone());
     let routes = built.routes().iter();

@@ -1,6 +1,14 @@
 //! A whole server over real HTTPS.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "helpers of tests fail by panicking"
+)]
 
-#![expect(dead_code, reason = "helpers for the cases that follow")]
-
+mod canary;
 mod house;
+mod http;
 mod life;
+mod matrix;

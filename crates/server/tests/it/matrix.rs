@@ -1,0 +1,199 @@
+//! The authorisation matrix, made from the route table: every route by every sort of caller, each with its row.
+
+use crate::house::{Answer, House, fresh, start};
+use access::Action;
+use ledger::access_log::Filter;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Routes that leave no row: they show nothing that is anybody's.
+const UNLOGGED: [&str; 5] =
+    ["GET /api/v1/status", "GET /api/v1/openapi.json", "GET /healthz", "GET /readyz", "GET /metrics"];
+/// Answered without a session, and logged.
+const LOGIN: &str = "POST /api/v1/sessions:login";
+
+/// A request of a route that succeeds for whoever may make it: target and body. Prepares what it needs as the owner.
+async fn sample(house: &House, pattern: &str) -> (String, Value) {
+    let name = fresh();
+    let path = format!("m/{name}");
+    let secret = async || {
+        let put = house.owner("PUT", &format!("/api/v1/secrets/{path}"), json!({ "value": "v" })).await;
+        assert_eq!(put.status, 200, "{put:?}");
+        format!("/api/v1/secrets/{path}")
+    };
+    let (verb, template) = pattern.split_once(' ').unwrap();
+    let same = |body: Value| (template.to_owned(), body);
+    match pattern {
+        "GET /api/v1/secrets/{path}" | "DELETE /api/v1/secrets/{path}" => (secret().await, Value::Null),
+        "PUT /api/v1/secrets/{path}" => (format!("/api/v1/secrets/{path}"), json!({ "value": "v" })),
+        "POST /api/v1/secrets:read" => {
+            secret().await;
+            same(json!({ "paths": [path] }))
+        }
+        "POST /api/v1/secrets:rollback" => {
+            secret().await;
+            same(json!({ "path": path, "version": 1 }))
+        }
+        "POST /api/v1/secrets:undelete" => {
+            let target = secret().await;
+            assert_eq!(house.owner("DELETE", &target, Value::Null).await.status, 200);
+            same(json!({ "path": path }))
+        }
+        "POST /api/v1/secrets:purge" => {
+            secret().await;
+            same(json!({ "path": path, "all": true }))
+        }
+        "POST /api/v1/secrets:metadata" => {
+            secret().await;
+            same(json!({ "path": path, "labels": { "a": "b" } }))
+        }
+        "POST /api/v1/sessions" => same(json!({ "principal": "target" })),
+        "DELETE /api/v1/sessions/{id}" => {
+            let issued = house.owner("POST", "/api/v1/sessions", json!({ "principal": "target" })).await.json();
+            (format!("/api/v1/sessions/{}", issued["session"]["id"].as_str().unwrap()), Value::Null)
+        }
+        "PUT /api/v1/policies/{name}" => (format!("/api/v1/policies/{name}"), json!({ "text": NOBODY })),
+        "GET /api/v1/policies/{name}" | "DELETE /api/v1/policies/{name}" => {
+            let target = format!("/api/v1/policies/{name}");
+            assert_eq!(house.owner("PUT", &target, json!({ "text": NOBODY })).await.status, 200);
+            (target, Value::Null)
+        }
+        "PUT /api/v1/principals/{name}" => (format!("/api/v1/principals/{name}"), json!({})),
+        "GET /api/v1/principals/{name}" => ("/api/v1/principals/target".to_owned(), Value::Null),
+        "GET /api/v1/ledger/proofs/inclusion" => (format!("{template}?index=0&size=1"), Value::Null),
+        "GET /api/v1/ledger/proofs/consistency" => (format!("{template}?from=1&to=2"), Value::Null),
+        "GET /api/v1/ledger/tile/{tile}" => ("/api/v1/ledger/tile/0/000.p/1".to_owned(), Value::Null),
+        "POST /api/v1/keys:rotate" => same(json!({ "scope": "tenant" })),
+        "GET /api/v1/operations/{id}" => ("/api/v1/operations/evt_00000000000000000000000000".to_owned(), Value::Null),
+        _ if verb == "GET" || template == "/api/v1/seal:rekey" => same(Value::Null),
+        other => panic!("the route {other} has no line in the matrix"),
+    }
+}
+
+const NOBODY: &str = "permit (principal in Role::\"none\", action, resource);";
+
+/// Makes the request and checks that it left exactly one row, with the route's act and the outcome.
+async fn expect(
+    house: &House,
+    act: &str,
+    token: &str,
+    request: (&str, &str, &Value),
+    wanted: &str,
+    sort: &str,
+) -> Answer {
+    let (verb, target, body) = request;
+    let answer = house.call(token, verb, target, body).await;
+    let code = if answer.status == 200 { "ok".to_owned() } else { answer.code() };
+    assert_eq!(code, wanted, "{verb} {target} by {sort}: {answer:?}");
+    let id = &answer.headers["aumbry-request-id"];
+    let rows = house.log.query(&Filter::default(), None, 50).await.unwrap().rows;
+    let own: Vec<_> = rows
+        .iter()
+        .filter(|row| row.row.request.iter().map(|byte| format!("{byte:02x}")).collect::<String>() == *id)
+        .collect();
+    assert_eq!(own.len(), 1, "{verb} {target} by {sort}: one row");
+    assert_eq!(own[0].row.outcome, wanted, "{verb} {target} by {sort}");
+    // Before anybody is known a row may name the route instead.
+    let named = own[0].row.act == act || own[0].row.act.starts_with(verb);
+    assert!(named, "{verb} {target} by {sort}: {}", own[0].row.act);
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn log_01_each_route_by_each_sort_of_caller_leaves_one_row_and_only_the_right_succeeds() {
+    let top = tempfile::tempdir().unwrap();
+    let house = start(top.path()).await;
+    assert_eq!(house.owner("PUT", "/api/v1/principals/target", json!({})).await.status, 200);
+    let foreign = foreign_owner(&house).await;
+    for (verb, template, act, open) in house.routes.clone() {
+        let pattern = format!("{verb} {template}");
+        if UNLOGGED.contains(&pattern.as_str()) || pattern == LOGIN {
+            assert!(open, "{pattern}");
+            continue;
+        }
+        assert!(!open, "{pattern}");
+        // Unauthenticated refusals in bulk share a row: each of these is the first of its second.
+        house.clock.by(Duration::from_secs(2));
+        let kind = app::ACTS.iter().find(|kind| kind.name == act).unwrap();
+        let rights: Vec<&str> = kind.rights.iter().map(|right| right.name()).collect();
+        let (target, body) = sample(&house, &pattern).await;
+        let request = (verb.as_str(), target.as_str(), &body);
+        expect(&house, act, "", request, "auth.required", "nobody").await;
+        expect(&house, act, &altered(&house.owner), request, "auth.required", "a made-up token").await;
+        expect(&house, act, &foreign, request, "auth.required", "another tenant's owner").await;
+        let others: Vec<&str> = Action::ALL.iter().map(|a| a.name()).filter(|name| !rights.contains(name)).collect();
+        let others = house.principal(&fresh(), &others).await;
+        let own = kind.rights.iter().any(|right| right.group() == "own");
+        let without = match (own, act) {
+            (true, "session.revoke") => "session.not_found",
+            (true, _) => "ok",
+            (false, _) => "policy.denied",
+        };
+        expect(&house, act, &others, request, without, "all rights but the one").await;
+        let exact = house.principal(&fresh(), &rights).await;
+        expect(&house, act, &exact, request, "ok", "exactly the right").await;
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_whose_time_is_over_opens_no_route() {
+    let top = tempfile::tempdir().unwrap();
+    let house = start(top.path()).await;
+    assert_eq!(house.owner("PUT", "/api/v1/principals/target", json!({ "roles": ["owner"] })).await.status, 200);
+    let token = house.owner.clone();
+    house.clock.by(Duration::from_secs(3601));
+    for (verb, template, _, open) in house.routes.clone() {
+        if open {
+            continue;
+        }
+        let target = template.replace(['{', '}'], "");
+        let answer = house.call(&token, &verb, &target, &Value::Null).await;
+        assert_eq!((answer.status, answer.code().as_str()), (401, "auth.required"), "{verb} {target}");
+        assert!(answer.headers["www-authenticate"].starts_with("Bearer"));
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http_17_no_spelling_of_an_open_route_opens_another() {
+    let top = tempfile::tempdir().unwrap();
+    let house = start(top.path()).await;
+    for target in [
+        "/api/v1/secrets/x?u=/healthz",
+        "/api/v1/secrets/healthz",
+        "/api/v1/secrets/x/api/v1/status",
+        "/api/v1/secrets?prefix=/api/v1/status",
+        "/api/v1/status/../secrets/x",
+        "/healthz/../api/v1/secrets/x",
+        "/api/v1/secrets/x;/healthz",
+        "/api/v1/secrets/x%00/healthz",
+        "//healthz",
+        "/healthz/",
+    ] {
+        let answer = house.call("", "GET", target, &Value::Null).await;
+        assert_eq!((answer.status, answer.code().as_str()), (401, "auth.required"), "{target}");
+    }
+    house.stop().await;
+}
+
+/// The owner of a second tenant, with a session there.
+async fn foreign_owner(house: &House) -> String {
+    let (_, login) = app::bootstrap::tenant(&house.app, "other").await.unwrap();
+    let headers = [
+        "aumbry-tenant: other".to_owned(),
+        "idempotency-key: first".to_owned(),
+        "content-type: application/json".to_owned(),
+    ];
+    let body = json!({ "token": login.expose() }).to_string();
+    let answer = house.send("POST", "/api/v1/sessions:login", &headers, body.as_bytes()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["token"].as_str().unwrap().to_owned()
+}
+
+/// A token that differs from a good one in one letter.
+fn altered(token: &str) -> String {
+    let at = token.len() / 2;
+    let letter = if token.as_bytes()[at] == b'A' { 'B' } else { 'A' };
+    format!("{}{letter}{}", &token[..at], &token[at + 1..])
+}
