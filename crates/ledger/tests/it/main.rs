@@ -1,6 +1,7 @@
 //! The ledger over real storage engines, driven by a small engine of its own.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+mod access_log;
 mod crash;
 mod damage;
 mod house;
