@@ -23,7 +23,8 @@ pub(super) const SALT_BYTES: usize = 16;
 pub(super) const FRAME_BYTES_MAX: usize = 16 * 1024;
 
 const FLAG_CLEAR: u8 = 1;
-const COMMITMENT_DOMAIN: &[u8] = b"aumbry access row v1\0";
+/// Stands before a row's plaintext where it is hashed.
+pub(super) const COMMITMENT_DOMAIN: &[u8; 21] = b"aumbry access row v1\0";
 
 /// One frame, borrowed from a segment.
 #[derive(Clone, Copy, Debug)]

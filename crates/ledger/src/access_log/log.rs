@@ -8,11 +8,13 @@ use super::sources::Sources;
 use super::writer::{Group, How, NotWritten, Unanchored, Whose, Writer};
 use crate::Delay;
 use crate::code::{ACCESS_LOG_UNAVAILABLE, BUG, Class, Code, ENTROPY_FAILED, Refusal, SERVER_BUSY};
+use crate::unit::Position;
 use crypto::id::TenantId;
 use crypto::seam::{Clock, Entropy};
 use futures::FutureExt;
 use futures::future::Shared;
 use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -130,6 +132,8 @@ pub(super) struct Inner {
     pub(super) unanchored: Mutex<Unanchored>,
     /// Newest segment of an earlier run, until it is known which of those lack an entry.
     pub(super) anchoring: tokio::sync::Mutex<Option<u64>>,
+    /// Entries that recent rows name, while rows are made again.
+    pub(super) remaking: tokio::sync::Mutex<BTreeSet<Position>>,
     pub(super) counters: LogCounters,
     pub(super) sink_counters: Vec<(String, Arc<SinkCounters>)>,
     log: LogId,
@@ -150,6 +154,7 @@ impl AccessLog {
             reserve: AtomicBool::new(false),
             unanchored: Mutex::default(),
             anchoring: tokio::sync::Mutex::new(Some(writer.newest_number()).filter(|newest| *newest > 0)),
+            remaking: tokio::sync::Mutex::default(),
             counters: LogCounters::default(),
             sink_counters,
             log,

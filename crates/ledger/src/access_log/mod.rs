@@ -5,6 +5,7 @@
 //! those of other requests. Segments close by size, age or on demand; the entry of a closed segment in the ledger
 //! makes its rows provable ([`RowProof`]). Without a sink that takes rows nothing is served.
 
+mod drawn;
 mod frame;
 mod keep;
 mod log;

@@ -1,6 +1,6 @@
 //! The open segment: rows drafted into it, and kept or taken back as the sinks answer.
 
-use super::frame::{self, FramePlace, SALT_BYTES};
+use super::frame::{self, COMMITMENT_DOMAIN, FramePlace, SALT_BYTES};
 use super::row::{self, ROW_LIMITS};
 use super::segment::{ClosedSegment, Header, chain_start};
 use super::sink::Numbered;
@@ -32,6 +32,8 @@ pub(super) struct OpenSegment {
     frames: Vec<u8>,
     kept: Kept,
     draft: Kept,
+    /// Domain, salt and encoded row, side by side so that nothing is copied to be hashed.
+    scratch: Box<[u8]>,
 }
 
 /// A row that could not be made into a frame; nothing of it was kept.
@@ -49,7 +51,10 @@ impl OpenSegment {
             first_time: WallMs(u64::MAX),
             last_time: WallMs(0),
         };
-        OpenSegment { header, opened_at, frames, draft: kept.clone(), kept }
+        let mut scratch =
+            vec![0; COMMITMENT_DOMAIN.len() + SALT_BYTES + ROW_LIMITS.encoded_bytes_max].into_boxed_slice();
+        scratch.iter_mut().zip(COMMITMENT_DOMAIN).for_each(|(to, from)| *to = *from);
+        OpenSegment { header, opened_at, frames, draft: kept.clone(), kept, scratch }
     }
 
     /// Drafts one row and gives it its sequence number.
@@ -57,19 +62,21 @@ impl OpenSegment {
         &mut self,
         numbered: &mut Numbered,
         key: Option<&Key<LogKey>>,
-        salt: &[u8],
         entropy: &dyn Entropy,
     ) -> Result<(), Unsealable> {
-        let mut scratch = [0; SALT_BYTES + ROW_LIMITS.encoded_bytes_max];
-        let (salted, encoded) = scratch.split_at_mut(SALT_BYTES);
-        salted.copy_from_slice(salt.get(..SALT_BYTES).ok_or(Unsealable)?);
+        let head = COMMITMENT_DOMAIN.len();
+        let start = head.saturating_add(SALT_BYTES);
+        let salt = self.scratch.get_mut(head..start).ok_or(Unsealable)?;
+        entropy.fill_secret(salt).map_err(|_| Unsealable)?;
+        let encoded = self.scratch.get_mut(start..).ok_or(Unsealable)?;
         let size = row::encode(&numbered.row, key.is_none(), encoded).map_err(|_| Unsealable)?;
-        let plain = scratch.get(..SALT_BYTES.saturating_add(size)).ok_or(Unsealable)?;
+        let committed = self.scratch.get(..start.saturating_add(size)).ok_or(Unsealable)?;
+        let plain = committed.get(head..).ok_or(Unsealable)?;
 
         let sequence = self.header.first_row.saturating_add(self.draft.rows);
         let tenant = numbered.row.tenant;
         let place = FramePlace { clear: key.is_none(), tenant, sequence };
-        let commitment = frame::commitment(plain);
+        let commitment = crypto::sha256(committed);
         let appended = match key {
             None => frame::append(&mut self.frames, place, &commitment, plain, &self.draft.chain),
             Some(key) => {

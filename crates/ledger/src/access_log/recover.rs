@@ -14,10 +14,9 @@ use crate::unit::{Actor, Position};
 use bytes::Bytes;
 use crypto::WallMs;
 use crypto::id::TenantId;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Segments in which the row of a change is looked for before it is made again.
+/// Anchored segments in which the row of a change is looked for before it is made again, and all after them.
 pub const REMAKE_SEGMENTS: u64 = 3;
 /// Source of a row that was made again from its entry.
 pub const REMADE: &str = "remade";
@@ -99,54 +98,60 @@ impl AccessLog {
     /// means from the first.
     pub async fn remake_after(&self, anchor: &dyn Anchor) -> Result<Option<Position>, Refusal> {
         let newest = self.inner.writer.lock().await.newest_number();
+        let oldest = self.range().await?.map_or(1, |(oldest, _)| oldest);
         let mut wanted = REMAKE_SEGMENTS;
-        for number in (1..=newest).rev() {
+        for number in (oldest..=newest).rev() {
             if let Some(entry) = anchor.find(self.id(), number).await? {
                 wanted = wanted.saturating_sub(1);
                 if wanted == 0 {
+                    self.know_positions(number).await?;
                     return Ok(Some(entry.position));
                 }
             }
         }
+        self.know_positions(oldest).await?;
         Ok(None)
     }
 
     /// Makes the rows again that committed changes lack after a crash. Answers how many.
     ///
-    /// Give it changes made on requests, not those of background work. May be repeated. Errors: as for `record`; the
-    /// rows made so far stay.
+    /// Call [`AccessLog::remake_after`] first, then this for the changes after it, in as many steps as wanted. Give it
+    /// changes made on requests, not those of background work. May be repeated. Errors: as for `record`; the rows made
+    /// so far stay.
     pub async fn remake(&self, changes: Vec<Change>) -> Result<u64, Refusal> {
-        if changes.is_empty() {
-            return Ok(0);
-        }
-        let there = self.recent_positions().await?;
+        let mut known = self.inner.remaking.lock().await;
         let mut made = 0_u64;
-        for change in changes.into_iter().filter(|change| !there.contains(&change.position)) {
+        for change in changes {
+            if known.contains(&change.position) {
+                continue;
+            }
+            let position = change.position;
             let mut row = Row::new(change.time, [0; 16], change.tenant, REMADE, change.act, super::OK);
             row.entity = Some(change.actor.entity);
             row.session = change.actor.session;
             row.path = change.path;
-            row.position = Some(change.position);
+            row.position = Some(position);
             let _recorded = self.record(row).await?;
+            known.insert(position);
             made = made.saturating_add(1);
         }
         Ok(made)
     }
 
-    /// Entries named by rows of the newest segments.
-    async fn recent_positions(&self) -> Result<BTreeSet<Position>, Refusal> {
+    /// Collects the entries that rows name, from this segment on and in the one before it.
+    async fn know_positions(&self, from: u64) -> Result<(), Refusal> {
         let newest = self.inner.writer.lock().await.newest_number();
-        let mut positions = BTreeSet::new();
-        // One more than entries are looked for in, because a row may stand in the segment after its entry's.
-        for number in newest.saturating_sub(REMAKE_SEGMENTS.saturating_add(1)).max(1)..=newest {
+        let mut known = self.inner.remaking.lock().await;
+        known.clear();
+        for number in from.saturating_sub(1).max(1)..=newest {
             let Some(bytes) = self.segment(number).await? else { continue };
             let Ok(mut walk) = Walk::new(&bytes) else { continue };
             for frame in walk.run().0 {
                 let opened = super::unseal::open(number, &frame, &*self.inner.parts.keys);
-                positions.extend(opened.ok().and_then(|opened| opened.numbered.row.position));
+                known.extend(opened.ok().and_then(|opened| opened.numbered.row.position));
             }
         }
-        Ok(positions)
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one writer: gives rows their numbers, chains and seals them, offers them to every sink, closes segments.
 
+use super::drawn::Drawn;
 use super::open::{OpenSegment, Unsealable};
 use super::outlet::{Load, Means, Outlet};
 use super::segment::{ClosedSegment, Header, LogId, SEGMENT_LIMITS};
@@ -91,7 +92,7 @@ pub(super) struct Writer {
     open: Option<OpenSegment>,
     outlets: Vec<Outlet>,
     buffer: Vec<u8>,
-    salts: Vec<u8>,
+    random: Vec<u8>,
 }
 
 /// Where a log goes on.
@@ -107,8 +108,8 @@ pub(super) struct Continuation {
 impl Writer {
     pub(super) fn new(from: Continuation, outlets: Vec<Outlet>) -> Writer {
         let Continuation { log, number, next_row, previous, newest } = from;
-        let (buffer, salts) = (Vec::with_capacity(64 << 10), Vec::new());
-        Writer { log, number, next_row, previous, newest, open: None, outlets, buffer, salts }
+        let (buffer, random) = (Vec::with_capacity(64 << 10), Vec::new());
+        Writer { log, number, next_row, previous, newest, open: None, outlets, buffer, random }
     }
 
     pub(super) fn log(&self) -> LogId {
@@ -177,8 +178,7 @@ impl Writer {
 
     /// Puts the group's frames behind those of the open segment.
     fn draft(&mut self, means: Means<'_>, entropy: &dyn Entropy, group: &mut Group) -> Result<Group, NotWritten> {
-        self.salts.resize(group.rows.len().saturating_mul(super::frame::SALT_BYTES), 0);
-        entropy.fill_secret(&mut self.salts).map_err(|_| NotWritten::NoEntropy)?;
+        let drawn = Drawn::for_rows(group.rows.len(), &mut self.random, entropy).map_err(|_| NotWritten::NoEntropy)?;
         if let Some(empty) = self.open.take_if(|open| open.rows() == 0) {
             self.buffer = empty.into_buffer();
         }
@@ -198,9 +198,8 @@ impl Writer {
         };
         open.take_back();
         let mut failed = Vec::new();
-        let salts = self.salts.chunks_exact(super::frame::SALT_BYTES);
-        for (index, ((row, how), salt)) in group.rows.iter_mut().zip(&group.hows).zip(salts).enumerate() {
-            if open.draft(row, how.key.as_deref(), salt, entropy) == Err(Unsealable) {
+        for (index, (row, how)) in group.rows.iter_mut().zip(&group.hows).enumerate() {
+            if open.draft(row, how.key.as_deref(), &drawn) == Err(Unsealable) {
                 failed.push(index);
             }
         }

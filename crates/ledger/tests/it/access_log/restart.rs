@@ -111,7 +111,11 @@ async fn rows_of_committed_changes_that_a_crash_lost_are_made_again_once() {
     };
     let changes: Vec<_> = [3, 4, 5, 6].map(change).into();
     assert_eq!(again.log.remake(changes.clone()).await.unwrap(), 2);
-    assert_eq!(again.log.remake(changes).await.unwrap(), 0);
+    assert_eq!(again.log.remake(changes.clone()).await.unwrap(), 0);
+    let third = restart(&again, Arc::clone(&sink)).await;
+    third.log.remake_after(&*third.anchor).await.unwrap();
+    let made = third.log.remake(changes).await.unwrap();
+    assert_eq!(made, 2, "control: that disk lacks them");
     assert_eq!(again.paths().await, ["logged", "logged", "lost/5", "lost/6"]);
     let last = again.log.tail(&Filter::default(), 3, 10).await.unwrap().remove(0).row;
     assert_eq!((last.source.as_str(), last.position), (REMADE, Some(at(6))));
