@@ -300,15 +300,9 @@ fn unreachable_server(error: &reqwest::Error, mutation: bool) -> Error {
     if !error.is_connect() {
         return broken(mutation);
     }
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(inner) = source {
-        let nested = inner.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
-        let tls = inner.downcast_ref().or_else(|| nested.and_then(|e| e.downcast_ref::<rustls::Error>()));
-        if let Some(rustls::Error::InvalidCertificate(_)) = tls {
-            let detail = "the server's certificate is not one to trust here";
-            return Error::local(Class::Invalid, "client.certificate", detail, CACERT_HINT);
-        }
-        source = inner.source();
+    if distrusted(error) {
+        let detail = "the server's certificate is not one to trust here";
+        return Error::local(Class::Invalid, "client.certificate", detail, CACERT_HINT);
     }
     Error::local(
         Class::Unavailable,
@@ -316,6 +310,22 @@ fn unreachable_server(error: &reqwest::Error, mutation: bool) -> Error {
         "no server answers at this address",
         "check AUMBRY_ADDR and that `aumbry serve` runs there",
     )
+}
+
+/// Whether the certificate is what a connection failed of.
+fn distrusted(error: &reqwest::Error) -> bool {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(inner) = source {
+        if let Some(rustls::Error::InvalidCertificate(_)) = inner.downcast_ref() {
+            return true;
+        }
+        // An I/O error names the source of what it wraps, and skips what it wraps.
+        source = match inner.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().map(|wrapped| wrapped as &(dyn std::error::Error + 'static)),
+            None => inner.source(),
+        };
+    }
+    false
 }
 
 /// The connection broke after the request may have arrived.

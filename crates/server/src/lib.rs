@@ -10,6 +10,7 @@ pub mod files;
 pub mod listener;
 pub mod offline;
 mod places;
+mod proof;
 mod run;
 pub mod seal;
 mod serve;
@@ -20,6 +21,7 @@ pub mod tls;
 
 pub use build::{Seams, StartError, build};
 pub use places::Places;
+pub use proof::check_row;
 pub use run::{Built, Ended};
 pub use serve::{ServeError, ServeOptions, openapi, serve};
 pub use tasks::{TokioDelay, TokioTasks};

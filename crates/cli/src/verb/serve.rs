@@ -37,6 +37,8 @@ impl Serve {
     /// Serves until told to stop.
     pub(crate) fn run(self) -> fault::Outcome {
         let Self { dev, data_dir, listen, config, check_config, sample_config } = self;
+        // What is printed to be pasted must hold in any folder.
+        let data_dir = data_dir.map(|folder| std::path::absolute(&folder).unwrap_or(folder));
         let options = ServeOptions { dev, data_dir, listen, config, check_config, sample_config };
         server::serve(options).map(|()| exit::OK).map_err(failed)
     }

@@ -3,4 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails the test")]
 
 mod command;
+mod house;
+mod inject;
 mod local;
+mod proof;
+mod rights;
+mod secrets;

@@ -1,0 +1,162 @@
+//! The ledger and the access log, verified from outside.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::command::with;
+use crate::house::House;
+
+#[test]
+fn a_ledger_is_verified_pinned_and_seen_to_grow() {
+    let house = House::start();
+    house.put("a", b"1");
+    let first = house.run(&["--json", "ledger", "verify"]).ok();
+    assert!(first.err.contains("first use"), "{first:?}");
+    let (size, key) = (first.json()["size"].as_u64().unwrap(), first.json()["key"].clone());
+    house.put("a", b"2");
+    let second = house.run(&["--json", "ledger", "verify"]).ok();
+    assert!(second.err.is_empty(), "{second:?}");
+    let report = second.json();
+    assert!(report["size"].as_u64().unwrap() > size);
+    assert_eq!((&report["extends"], &report["key"]), (&size.into(), &key));
+    assert_eq!(report["whole_entries"], report["size"], "the owner fetches whole entries");
+    let pins = house.folder().join("config/aumbry/ledgers");
+    for pin in std::fs::read_dir(pins).unwrap() {
+        assert_eq!(pin.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    house.run(&["ledger", "verify", "--key", key.as_str().unwrap()]).ok();
+}
+
+#[test]
+fn another_key_than_the_pinned_one_is_refused() {
+    let (house, other) = (House::start(), House::start());
+    house.run(&["ledger", "verify"]).ok();
+    let key = other.run(&["ledger", "key"]).ok().text().trim().to_owned();
+    house.run(&["ledger", "verify", "--key", &key]).failed(10, "ledger.key_changed");
+    house.run(&["ledger", "verify", "--key", "nonsense"]).failed(2, "cli.invalid");
+}
+
+#[test]
+fn an_export_is_verified_without_the_server_and_any_change_to_it_found() {
+    let house = House::start();
+    for number in 0..5 {
+        house.put("a", format!("canary {number}").as_bytes());
+    }
+    house.run(&["ledger", "export", "ledger.jsonl"]).ok();
+    house.run(&["ledger", "export", "ledger.jsonl"]).failed(2, "exists");
+    let file = house.folder().join("ledger.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!text.contains("canary"));
+    let key = house.run(&["ledger", "key"]).ok().text().trim().to_owned();
+    let check = || house.run(&["ledger", "verify", "--export", "ledger.jsonl", "--key", &key]);
+    check().ok();
+    let lines: Vec<_> = text.lines().collect();
+    for index in 0..lines.len() {
+        let mut without = lines.clone();
+        if !without.remove(index).starts_with("{\"segment\"") {
+            std::fs::write(&file, without.join("\n") + "\n").unwrap();
+            assert_ne!(check().code, 0, "without line {index}");
+        }
+    }
+}
+
+#[test]
+fn who_read_that_is_answered_and_itself_recorded() {
+    let house = House::start();
+    house.put("db/password", b"canary");
+    house.run(&["get", "db/password"]).ok();
+    house.run(&["get", "db/none"]).failed(5, "secret.not_found");
+    let rows = house.run(&["--json", "access", "list", "--path", "db/password"]).ok().hides("canary").json();
+    let acts: Vec<_> = rows["items"].as_array().unwrap().iter().map(|row| row["act"].as_str().unwrap()).collect();
+    assert!(acts.contains(&"secret.read") && acts.contains(&"secret.write"), "{acts:?}");
+    let refused = house.run(&["--json", "access", "list", "--outcome", "secret.not_found"]).ok().json();
+    assert_eq!(refused["items"][0]["path"], "db/none");
+    let own = house.run(&["--json", "access", "list", "--since", "1h"]).ok().json();
+    assert!(own["items"].as_array().unwrap().iter().any(|row| row["act"] == "access.read"));
+    let none = house.run(&["--json", "access", "list", "--since", "2100-01-01T00:00:00Z"]).ok().json();
+    assert_eq!(none["items"], serde_json::json!([]));
+}
+
+#[test]
+fn rows_are_proven_to_be_in_the_ledger() {
+    let house = House::start();
+    house.put("a", b"1");
+    house.run(&["get", "a"]).ok();
+    let first = house.run(&["--json", "access", "verify"]).ok().json();
+    assert!(first["rows"].as_u64().unwrap() >= 2 && first["segments"].as_u64().unwrap() >= 1, "{first}");
+    house.run(&["get", "a"]).ok();
+    house.run(&["access", "verify", "--path", "a", "--limit", "2"]).ok();
+    let rows = house.run(&["--json", "access", "list", "--path", "a"]).ok().json();
+    assert!(rows["items"][0]["proof"].is_null(), "proofs come when asked for only");
+}
+
+#[test]
+fn a_data_folder_is_verified_and_rebuilt_without_its_server() {
+    let mut house = House::start();
+    for number in 0..5 {
+        house.put(&format!("kept/{number}"), b"canary");
+    }
+    let verify = |house: &House, args: &[&str]| {
+        house.run(&[&["--json", "ledger", "verify", "--data-dir", "data"], args].concat())
+    };
+    verify(&house, &[]).failed(7, "ledger.offline");
+    house.stop();
+    let bare = verify(&house, &[]).ok().json();
+    assert!(bare["checked"]["entries"].as_u64().unwrap() > 5, "{bare}");
+    let rebuild = ["ledger", "rebuild", "--data-dir", "data", "--seal-file", "data.seal.key"];
+    house.run(&rebuild).failed(2, "--yes");
+    house.run(&[&rebuild[..], &["--yes"]].concat()).ok();
+    verify(&house, &[]).ok();
+    verify(&house, &["--seal-file", "other.key"]).failed(7, "other.key");
+    house.start_again();
+    assert_eq!(house.run(&["get", "kept/3"]).ok().text(), "canary");
+}
+
+#[test]
+fn a_flipped_byte_in_the_ledger_is_found_and_named() {
+    let mut house = House::start();
+    house.put("a", &[b'x'; 3000]);
+    house.stop();
+    let file = house.folder().join("data/ledger.db");
+    let whole = std::fs::read(&file).unwrap();
+    // Sealed blobs begin with these two bytes; the newest value is the last long one.
+    let sealed: Vec<_> =
+        whole.windows(2).enumerate().filter(|(_, pair)| *pair == [0xA5, 1]).map(|(at, _)| at).collect();
+    let mut found = 0;
+    for at in sealed.iter().rev().take(20) {
+        let mut bytes = whole.clone();
+        bytes[at + 40] ^= 1;
+        std::fs::write(&file, &bytes).unwrap();
+        let ended = house.run(&["ledger", "verify", "--data-dir", "data"]);
+        found += usize::from(ended.code == 10 && ended.err.contains("ledger.damaged"));
+    }
+    assert!(found > 0, "none of {} places was found bad", sealed.len());
+    std::fs::write(&file, &whole).unwrap();
+    house.run(&["ledger", "verify", "--data-dir", "data"]).ok();
+}
+
+#[test]
+fn the_owner_rotates_keys_and_the_seal_and_secrets_stay() {
+    let mut house = House::start();
+    house.put("a", b"kept");
+    house.run(&["keys", "rotate"]).ok();
+    house.run(&["keys", "rotate", "--scope", "root"]).ok();
+    house.run(&["seal", "rekey"]).failed(2, "--yes");
+    house.run(&["seal", "rekey", "--yes"]).ok();
+    assert_eq!(house.run(&["get", "a"]).ok().text(), "kept");
+    house.kill_and_start();
+    assert_eq!(house.run(&["get", "a"]).ok().text(), "kept");
+    let keys = house.run(&["keys", "list"]).ok();
+    assert!(keys.text().contains("tenant"), "{keys:?}");
+}
+
+#[test]
+fn status_and_doctor_see_a_server_in_good_health() {
+    let house = House::start();
+    let status = house.run(&["--json", "status"]).ok().json();
+    assert_eq!((&status["seal"], &status["ready"]), (&"open".into(), &true.into()));
+    let doctor = house.run(&["doctor"]);
+    assert_eq!(doctor.code, 0, "{doctor:?}");
+    let mut anonymous = house.owner();
+    anonymous.env_remove("AUMBRY_TOKEN");
+    with(anonymous, &["status"]).ok();
+}

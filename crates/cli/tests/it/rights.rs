@@ -1,0 +1,85 @@
+//! Who may do what: principals, policies, sessions, the one-time login.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::command::{aumbry, run, with};
+use crate::house::House;
+
+const READER: &str = r#"permit(principal in Role::"reader", action == Action::"secret.read", resource in Path::"db");"#;
+
+/// A house with a reader of `db`, and the reader's token.
+fn with_reader() -> (House, String) {
+    let house = House::start();
+    house.put("db/password", b"hunter2");
+    house.put("web/api", b"t-123");
+    house.run(&["principal", "put", "app", "--role", "reader"]).ok();
+    house.run_with(&["policy", "put", "readers"], READER.as_bytes()).ok();
+    let token = house.run(&["session", "issue", "app", "--ttl", "15m"]).ok().text().trim().to_owned();
+    (house, token)
+}
+
+#[test]
+fn a_reader_reads_what_the_policy_permits_and_nothing_else() {
+    let (house, token) = with_reader();
+    let app = |args: &[&str]| with(house.with_token(&token), args);
+    assert_eq!(app(&["get", "db/password"]).ok().text(), "hunter2");
+    app(&["get", "web/api"]).failed(4, "policy.denied").hides("t-123");
+    app(&["get", "web/none"]).failed(4, "policy.denied");
+    app(&["delete", "db/password"]).failed(4, "policy.denied");
+    app(&["policy", "list"]).failed(4, "policy.denied");
+    let mut put = house.with_token(&token);
+    put.args(["put", "db/password"]);
+    run(put, b"x").failed(4, "policy.denied");
+    house.run(&["policy", "rm", "readers"]).ok();
+    app(&["get", "db/password"]).failed(4, "policy.denied");
+}
+
+#[test]
+fn a_session_ends_when_it_is_revoked_or_its_principal_disabled() {
+    let (house, token) = with_reader();
+    let own = with(house.with_token(&token), &["--json", "session", "show"]).ok().json();
+    assert_eq!(own["principal"], "app");
+    house.run(&["session", "revoke", own["id"].as_str().unwrap()]).ok();
+    with(house.with_token(&token), &["get", "db/password"]).failed(3, "auth.required");
+    let token = house.run(&["session", "issue", "app"]).ok().text().trim().to_owned();
+    assert_eq!(with(house.with_token(&token), &["get", "db/password"]).ok().text(), "hunter2");
+    house.run(&["principal", "put", "app", "--role", "reader", "--disabled"]).ok();
+    with(house.with_token(&token), &["get", "db/password"]).failed(3, "auth.required");
+}
+
+#[test]
+fn a_policy_that_is_none_is_refused_and_one_that_is_reads_back() {
+    let house = House::start();
+    house.run_with(&["policy", "put", "bad"], b"permit(everything)").failed(2, "policy.invalid");
+    house.run_with(&["policy", "put", "readers"], READER.as_bytes()).ok();
+    assert_eq!(house.run(&["policy", "get", "readers"]).ok().text().trim_end(), READER);
+    let list = house.run(&["policy", "list"]).ok();
+    assert!(list.text().lines().any(|line| line.starts_with("readers\t")), "{list:?}");
+    house.run(&["policy", "get", "none"]).failed(5, "policy.not_found");
+    house.run(&["principal", "get", "none"]).failed(5, "principal.not_found");
+}
+
+#[test]
+fn cli_01_a_session_written_to_a_file_is_private_and_works() {
+    let (house, _) = with_reader();
+    let shown = house.run(&["session", "issue", "app", "--out", "token"]).ok();
+    let file = house.folder().join("token");
+    let token = std::fs::read_to_string(&file).unwrap();
+    assert!(!shown.text().contains(&token) && token.starts_with("aum_ses_"));
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let mut command = house.owner();
+    command.env_remove("AUMBRY_TOKEN").args(["--token-file", "token", "get", "db/password"]);
+    assert_eq!(run(command, b"").ok().text(), "hunter2");
+}
+
+#[test]
+fn cli_11_a_login_is_kept_for_its_own_server_only() {
+    let (house, _) = with_reader();
+    let minted = crypto::token::Token::mint("login", &crypto::seam::SystemEntropy::new()).unwrap();
+    let mut stranger = aumbry(house.folder());
+    stranger.env("AUMBRY_ADDR", house.export("AUMBRY_ADDR")).env("AUMBRY_CACERT", house.export("AUMBRY_CACERT"));
+    stranger.arg("login");
+    run(stranger, minted.expose().as_bytes()).failed(3, "auth.login_refused").hides(minted.expose());
+    let kept = house.folder().join("config").join("aumbry").join("login.json");
+    assert!(!kept.exists());
+}

@@ -1,0 +1,197 @@
+//! The verbs of secrets, against a real server.
+
+use crate::command::{run, with};
+use crate::house::House;
+
+#[test]
+fn a_secret_lives_from_put_to_purge() {
+    let house = House::start();
+    let say = |args: &[&str], wanted: &str| assert_eq!(house.run(args).ok().text(), wanted, "{args:?}");
+    assert_eq!(house.run_with(&["put", "db/password"], b"hunter2").ok().text(), "db/password version 1\n");
+    say(&["get", "db/password"], "hunter2");
+    assert_eq!(house.run_with(&["put", "db/password", "-"], b"hunter3").ok().text(), "db/password version 2\n");
+    say(&["get", "db/password", "--version", "1"], "hunter2");
+    say(&["list"], "db/\n");
+    say(&["list", "db"], "db/password\n");
+    say(&["list", "--recursive"], "db/password\n");
+    say(&["rollback", "db/password", "--version", "1"], "db/password version 3\n");
+    say(&["get", "db/password"], "hunter2");
+    say(&["delete", "db/password"], "db/password deleted; `aumbry undelete` brings version 3 back\n");
+    house.run(&["get", "db/password"]).failed(5, "secret.deleted").hides("hunter2");
+    say(&["undelete", "db/password"], "db/password version 3\n");
+    say(&["get", "db/password"], "hunter2");
+    house.run(&["purge", "db/password", "--all"]).failed(2, "--yes");
+    let purged = house.run(&["purge", "db/password", "--version", "1", "--yes"]).ok();
+    assert!(purged.text().starts_with("db/password versions 1 purged; "), "{purged:?}");
+    house.run(&["get", "db/password", "--version", "1"]).failed(5, "secret.purged");
+    say(&["get", "db/password"], "hunter2");
+    house.run(&["purge", "db/password", "--all", "--yes"]).ok();
+    house.run(&["get", "db/password"]).failed(5, "secret.not_found");
+    say(&["list"], "");
+}
+
+#[test]
+fn versions_are_listed_newest_first_with_what_became_of_them() {
+    let house = House::start();
+    house.put("a", b"1");
+    house.put("a", b"2");
+    house.run(&["rollback", "a", "--version", "1"]).ok();
+    house.run(&["purge", "a", "--version", "2", "--yes"]).ok();
+    let versions = house.run(&["--json", "versions", "a"]).ok().json();
+    let shown: Vec<_> = versions["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| (v["version"].as_u64().unwrap(), v["state"].as_str().unwrap(), v["rolled_back_to"].as_u64()))
+        .collect();
+    assert_eq!(shown, [(3, "live", Some(1)), (2, "purged", None), (1, "live", None)]);
+}
+
+#[test]
+fn any_bytes_come_back_as_they_were_up_to_the_limit_and_not_past_it() {
+    let house = House::start();
+    let all: Vec<u8> = (0..=255).collect();
+    let limit: Vec<u8> = (0..1024 * 1024_u32).map(|i| (i % 251) as u8).collect();
+    let text = vec![b'"'; 1024 * 1024];
+    for value in [&b""[..], b"\n", b"line\n", "é€😀".as_bytes(), &all, &limit, &text] {
+        house.put("bytes", value);
+        assert!(house.run(&["get", "bytes"]).ok().out == value, "{} bytes", value.len());
+    }
+    house.run_with(&["put", "bytes"], &vec![b'x'; 1024 * 1024 + 1]).failed(2, "cli.invalid");
+}
+
+#[test]
+fn a_value_comes_from_the_line_a_file_or_standard_input() {
+    let house = House::start();
+    let ended = house.run(&["put", "a", "canary-value"]).ok();
+    assert!(ended.err.starts_with("warning: ") && ended.err.lines().count() == 1, "{ended:?}");
+    assert!(!ended.err.contains("canary-value"));
+    assert_eq!(house.run(&["get", "a"]).ok().text(), "canary-value");
+    std::fs::write(house.folder().join("file"), "from file\n").unwrap();
+    house.run(&["put", "a", "@file"]).ok();
+    assert_eq!(house.run(&["get", "a"]).ok().text(), "from file\n");
+    house.run(&["put", "a", "@file", "--trim"]).ok();
+    assert_eq!(house.run(&["get", "a"]).ok().text(), "from file");
+}
+
+#[test]
+fn compare_and_set_lets_one_writer_through() {
+    let house = House::start();
+    house.run_with(&["put", "a", "--cas", "0"], b"1").ok();
+    house.run_with(&["put", "a", "--cas", "0"], b"x").failed(6, "secret.version_conflict");
+    house.run_with(&["put", "a", "--cas", "1"], b"2").ok();
+    assert_eq!(house.run(&["get", "a"]).ok().text(), "2");
+}
+
+#[test]
+fn text_is_shown_as_text_and_bytes_as_base64_in_json() {
+    let house = House::start();
+    house.put("a", "gr\u{fc}\u{df}e \"x\"\n".as_bytes());
+    let shown = house.run(&["--json", "get", "a"]).ok().json();
+    assert_eq!((&shown["value"], &shown["encoding"]), (&"grüße \"x\"\n".into(), &"utf8".into()));
+    house.put("a", b"\xff\x00");
+    let shown = house.run(&["--json", "get", "a"]).ok().json();
+    assert_eq!((&shown["value"], &shown["encoding"]), (&"/wA=".into(), &"base64".into()));
+}
+
+#[test]
+fn a_field_of_a_json_value_is_picked_and_a_missing_one_named() {
+    let house = House::start();
+    house.put("db", br#"{"user":"app","port":5432,"password":"canary"}"#);
+    assert_eq!(house.run(&["get", "db", "--field", "user"]).ok().text(), "app");
+    assert_eq!(house.run(&["get", "db", "--field", "port"]).ok().text(), "5432");
+    house.run(&["get", "db", "--field", "none"]).failed(2, "none").hides("canary");
+}
+
+#[test]
+fn labels_and_expiry_are_set_and_shown() {
+    let house = House::start();
+    house
+        .run_with(
+            &["put", "a", "--label", "team=pay", "--label", "tier=1", "--expires-at", "2100-01-01T00:00:00Z"],
+            b"v",
+        )
+        .ok();
+    let shown = house.run(&["--json", "get", "a"]).ok().json();
+    assert_eq!((&shown["labels"]["team"], &shown["labels"]["tier"]), (&"pay".into(), &"1".into()));
+    assert!(shown["expires_at"].as_str().unwrap().starts_with("2100-01-01T00:00:00"));
+    house.run_with(&["put", "a", "--expires-at", "tomorrow"], b"v").failed(2, "secret.invalid");
+}
+
+#[test]
+fn lists_go_on_past_one_page_and_are_sorted() {
+    let house = House::start();
+    let mut wanted: Vec<String> = (0..30).map(|i| format!("many/{}/{i}", i % 3)).collect();
+    for path in &wanted {
+        house.put(path, b"v");
+    }
+    wanted.sort();
+    assert_eq!(house.run(&["list", "-r", "many"]).ok().text(), wanted.join("\n") + "\n");
+    assert_eq!(house.run(&["list", "many"]).ok().text(), "many/0/\nmany/1/\nmany/2/\n");
+}
+
+#[test]
+fn diff_names_what_differs_and_shows_no_value() {
+    let house = House::start();
+    house.put("a", br#"{"user":"canary","old":1,"same":[1]}"#);
+    house.run(&["diff", "a"]).failed(2, "no earlier version");
+    house.put("a", br#"{"user":"canary2","new":1,"same":[1]}"#);
+    let ended = house.run(&["diff", "a"]).hides("canary");
+    assert_eq!((ended.code, ended.text()), (1, "added\tnew\nremoved\told\nchanged\tuser\n"));
+    let same = house.run(&["diff", "a", "--from", "2", "--to", "2"]);
+    assert_eq!((same.code, same.text()), (0, ""));
+    for (path, value) in [("staging/x", "1"), ("staging/y", "1"), ("production/x", "2"), ("production/z", "1")] {
+        house.put(path, value.as_bytes());
+    }
+    let ended = house.run(&["diff", "staging/", "production/"]);
+    assert_eq!((ended.code, ended.text()), (1, "changed\tx\nremoved\ty\nadded\tz\n"));
+}
+
+#[test]
+fn cli_10_a_value_into_a_full_disk_is_an_error_without_the_value() {
+    let house = House::start();
+    house.put("a", b"canary");
+    let mut command = house.owner();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = command.args(["get", "a"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("canary"));
+    house.run(&["get", "a", "--out", "/dev/full"]).failed(2, "is not a file").hides("canary");
+}
+
+#[test]
+fn path_01_the_command_line_and_the_server_refuse_the_same_paths() {
+    let house = House::start();
+    for path in ["a/../b", "a//b", "/a", "a/", "a%2Fb", "a\u{202e}b", "e\u{301}", "a\u{200d}b"] {
+        house.run_with(&["put", path], b"v").failed(2, "path.invalid");
+    }
+    house.put("what?/100#/a b", b"odd");
+    assert_eq!(house.run(&["get", "what?/100#/a b"]).ok().text(), "odd");
+    assert_eq!(house.run(&["list", "-r"]).ok().text(), "what?/100#/a b\n");
+}
+
+#[test]
+fn cli_03_refusals_of_the_server_keep_their_exit_codes() {
+    let house = House::start();
+    house.run(&["get", "none"]).failed(5, "secret.not_found");
+    let mut nobody = house.owner();
+    nobody.env_remove("AUMBRY_TOKEN");
+    with(nobody, &["get", "a"]).failed(3, "auth.required");
+    let other = crypto::token::Token::mint("ses", &crypto::seam::SystemEntropy::new()).unwrap();
+    with(house.with_token(other.expose()), &["get", "a"]).failed(3, "auth.required").hides(other.expose());
+    let mut untrusting = house.owner();
+    untrusting.env_remove("AUMBRY_CACERT").args(["get", "a"]);
+    run(untrusting, b"").failed(2, "client.certificate");
+}
+
+#[test]
+fn answered_writes_survive_a_kill() {
+    let mut house = House::start();
+    for number in 0..20 {
+        house.put(&format!("kept/{number}"), format!("value {number}").as_bytes());
+    }
+    house.kill_and_start();
+    for number in 0..20 {
+        assert_eq!(house.run(&["get", &format!("kept/{number}")]).ok().text(), format!("value {number}"));
+    }
+}

@@ -1,0 +1,75 @@
+//! Proofs of access log rows, checked by whoever was shown the row. Needs no key and no server.
+
+use api::access::{Row as Shown, RowProof as Wire};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use crypto::{Hash, WallMs};
+use ledger::Position;
+use ledger::access_log::{ClosedSegment, LogId, NotProven, Row, RowProof};
+
+/// Checks that a row is what its proof says was logged: the row's fields, their commitment in the stored frame, and
+/// the frame's place in the tree of its segment. The name of the principal is not part of a row.
+///
+/// That the segment's entry, `proof.position` with `proof.leaf_hash`, is in the ledger is for the caller to check.
+///
+/// Errors: `NotProven`, also without a proof. Never panics, whatever the bytes.
+pub fn check_row(shown: &Shown) -> Result<(), NotProven> {
+    let proof = shown.proof.as_ref().ok_or(NotProven)?;
+    let opened = read(proof).ok_or(NotProven)?.open()?;
+    if same(&opened.row, shown) { Ok(()) } else { Err(NotProven) }
+}
+
+fn read(wire: &Wire) -> Option<RowProof> {
+    let segment = &wire.segment;
+    Some(RowProof {
+        plain: STANDARD.decode(&wire.plain).ok()?,
+        frame: STANDARD.decode(&wire.frame).ok()?,
+        index: wire.index,
+        path: wire.hashes.iter().map(|text| hash(text)).collect::<Option<_>>()?,
+        segment: ClosedSegment {
+            log: log(&segment.log)?,
+            number: segment.segment,
+            first_row: segment.first_row,
+            rows: segment.rows,
+            bytes: segment.bytes,
+            previous: hash(&segment.previous)?,
+            head_hash: hash(&segment.end)?,
+            tree_root: hash(&segment.root)?,
+            first_time: moment(&segment.first_time)?,
+            last_time: moment(&segment.last_time)?,
+        },
+        position: Position { shard: wire.position.shard, index: wire.position.index },
+    })
+}
+
+fn same(row: &Row, shown: &Shown) -> bool {
+    let text = |id: &Option<String>, own: Option<String>| *id == own;
+    let request: String = row.request.iter().map(|byte| format!("{byte:02x}")).collect();
+    moment(&shown.time) == Some(row.time)
+        && shown.request_id == request
+        && text(&shown.entity, row.entity.map(|id| id.to_string()))
+        && text(&shown.session, row.session.map(|id| id.to_string()))
+        && shown.source == row.source
+        && shown.act == row.act
+        && shown.path == row.path
+        && shown.version == row.version
+        && shown.outcome == row.outcome
+        && shown.position.map(|place| (place.shard, place.index))
+            == row.position.map(|place| (place.shard, place.index))
+        && shown.rules == row.rules
+        && shown.count == u64::from(row.count)
+}
+
+fn hash(text: &str) -> Option<Hash> {
+    STANDARD.decode(text).ok()?.try_into().ok()
+}
+
+fn log(text: &str) -> Option<LogId> {
+    let number = u64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16)?;
+    Some(LogId(number.to_be_bytes()))
+}
+
+fn moment(text: &api::Timestamp) -> Option<WallMs> {
+    let time: jiff::Timestamp = text.0.parse().ok()?;
+    u64::try_from(time.as_millisecond()).ok().map(WallMs)
+}
