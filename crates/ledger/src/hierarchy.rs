@@ -127,18 +127,20 @@ impl Ledger {
     pub async fn retire_tenant_keys(&self, tenant: TenantId) -> Result<usize, Refusal> {
         let held = self.inner.state.ring.tenant(tenant)?;
         let newest = held.current_tenant()?.id;
-        let old: Vec<_> = held.tenant.iter().filter(|h| h.id != newest).map(|h| (h.id, h.place)).collect();
+        let old: Vec<_> = held.tenant.iter().filter(|h| h.id != newest).map(|h| (h.id, h.created, h.place)).collect();
         if old.is_empty() {
             return Ok(0);
         }
         let used = self.tenant_keys_in_use().await?;
         let mut left = 0usize;
-        for (id, place) in old {
+        for (id, created, place) in old {
             if used.contains(&id) {
                 left = left.saturating_add(1);
                 continue;
             }
-            let events = vec![HouseEvent::Key { id, purpose: Purpose::Tenant }.event(house::KEY_DESTROYED)?];
+            let events = vec![
+                HouseEvent::Key { id, purpose: Purpose::Tenant, created_ms: created.0 }.event(house::KEY_DESTROYED)?,
+            ];
             let drops = vec![(tenant, place)];
             self.change_ring(RingChange { reads: Vec::new(), absent: None, events, rings: Vec::new(), drops }).await?;
         }
@@ -200,7 +202,10 @@ impl Ledger {
             self.change_ring(RingChange { reads: Vec::new(), absent: None, events, rings: puts, drops }).await?;
         }
         for old in self.inner.state.ring.keys().roots.iter().filter(|h| h.id != newest.id) {
-            let events = vec![HouseEvent::Key { id: old.id, purpose: Purpose::Root }.event(house::KEY_DESTROYED)?];
+            let events = vec![
+                HouseEvent::Key { id: old.id, purpose: Purpose::Root, created_ms: old.created.0 }
+                    .event(house::KEY_DESTROYED)?,
+            ];
             let drops = vec![(TenantId::SYSTEM, old.place)];
             self.change_ring(RingChange { reads: Vec::new(), absent: None, events, rings: Vec::new(), drops }).await?;
         }

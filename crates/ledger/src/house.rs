@@ -39,6 +39,8 @@ pub enum HouseEvent {
         id: KeyId,
         /// What it is for.
         purpose: Purpose,
+        /// When it was made, ms.
+        created_ms: u64,
     },
     /// How many keys were wrapped again, and under which key.
     Rewrapped {
@@ -67,7 +69,7 @@ impl HouseEvent {
 }
 
 pub(crate) fn key_created(put: &RingPut) -> Result<Event, Damaged> {
-    HouseEvent::Key { id: put.id, purpose: put.row.purpose }.event(KEY_CREATED)
+    HouseEvent::Key { id: put.id, purpose: put.row.purpose, created_ms: put.created.0 }.event(KEY_CREATED)
 }
 
 /// Record of a tenant, in the tenant `system`, by name.

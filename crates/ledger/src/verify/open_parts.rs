@@ -88,8 +88,8 @@ fn check_times(state: &State, stored: &StoredBatch) -> Result<(), Stop> {
             continue;
         }
         let event = HouseEvent::decode(&fact.body).map_err(|why| bad(format!("entry {index}"), why.0))?;
-        if let HouseEvent::Key { id, purpose } = event
-            && state.ring.keys().created(id).is_some_and(|created| created != fact.time)
+        if let HouseEvent::Key { id, purpose, created_ms } = event
+            && state.ring.keys().created(id).is_some_and(|created| created.0 != created_ms)
         {
             return Err(bad(format!("ring key {id} ({purpose:?})"), "its time is not that of its entry"));
         }

@@ -48,6 +48,21 @@ impl Delay for Soon {
     }
 }
 
+/// Time passes between any two looks, as it really does.
+#[derive(Debug)]
+struct Ticking(Arc<ManualClock>);
+
+impl Clock for Ticking {
+    fn wall(&self) -> crypto::seam::WallMs {
+        self.0.advance(Duration::from_millis(1));
+        self.0.wall()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+}
+
 pub(crate) const WRITTEN: &str = "box.written";
 pub(crate) const PURGED: &str = "box.purged";
 
@@ -184,7 +199,7 @@ pub(crate) async fn open_with(storage: Arc<dyn Storage>, seed: u64, seal: Arc<dy
         storage,
         shard: Shard(0),
         seal,
-        clock: clock.clone(),
+        clock: Arc::new(Ticking(clock.clone())),
         entropy: entropy.clone(),
         delay: Arc::new(Soon),
         rules: vec![Arc::new(BoxRules)],
