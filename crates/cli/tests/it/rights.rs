@@ -73,6 +73,26 @@ fn cli_01_a_session_written_to_a_file_is_private_and_works() {
 }
 
 #[test]
+fn the_owners_login_opens_once_and_is_kept_for_later_commands() {
+    let house = House::start();
+    house.put("a", b"1");
+    let plain = |args: &[&str]| with(aumbry(house.folder()), args);
+    let mut login = house.owner();
+    login.env_remove("AUMBRY_TOKEN").args(["login", "data.owner.login"]);
+    let ended = run(login, b"").ok();
+    assert!(ended.text().starts_with("logged in as ") && !ended.text().contains("aum_"), "{ended:?}");
+    let kept = house.folder().join("config/aumbry/login.json");
+    assert_eq!(std::fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(plain(&["get", "a"]).ok().text(), "1", "address, certificate and token come from the login");
+    plain(&["--addr", "https://127.0.0.1:1", "get", "a"]).failed(7, "client.unreachable");
+    let mut again = house.owner();
+    again.env_remove("AUMBRY_TOKEN").args(["login", "data.owner.login"]);
+    run(again, b"").failed(3, "auth.login_refused");
+    std::fs::set_permissions(&kept, std::fs::Permissions::from_mode(0o644)).unwrap();
+    plain(&["get", "a"]).failed(2, "0644");
+}
+
+#[test]
 fn cli_11_a_login_is_kept_for_its_own_server_only() {
     let (house, _) = with_reader();
     let minted = crypto::token::Token::mint("login", &crypto::seam::SystemEntropy::new()).unwrap();
