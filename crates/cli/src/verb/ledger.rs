@@ -157,7 +157,7 @@ impl Verify {
 /// A bar on standard error, drawn only for people.
 fn bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} entries, {per_sec}") {
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} entries") {
         bar.set_style(style);
     }
     bar
