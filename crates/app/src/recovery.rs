@@ -7,8 +7,10 @@ use ledger::{EventRef, Refusal, Stamp};
 /// Entries looked at in one go.
 const STEP: usize = 512;
 
-/// Makes the rows again that changes made on requests lack. Answers how many. Harmless to repeat.
-pub async fn remake_rows(app: &App) -> Result<u64, Refusal> {
+/// Makes the rows again that changes made on requests before entry `end` lack. Answers how many. Harmless to repeat.
+///
+/// `end` is the size of the ledger before this process answered its first request: what came later has its row under way.
+pub async fn remake_rows(app: &App, end: u64) -> Result<u64, Refusal> {
     let (ledger, log, anchor) = (&app.parts().ledger, &app.parts().access_log, &app.parts().anchor);
     let shard = ledger.origin()?.as_str().rsplit('/').next().and_then(|shard| shard.parse().ok()).unwrap_or_default();
     let mut from = log.remake_after(&**anchor).await?.map_or(0, |position| position.index.saturating_add(1));
@@ -17,10 +19,10 @@ pub async fn remake_rows(app: &App) -> Result<u64, Refusal> {
     let mut unit: Option<(crypto::id::OperationId, Change)> = None;
     loop {
         let entries = ledger.entries(from, STEP).await?;
-        let Some(last) = entries.last() else { break };
+        let Some(last) = entries.last().filter(|_| from < end) else { break };
         from = last.index.saturating_add(1);
         let mut changes = Vec::new();
-        for entry in &entries {
+        for entry in entries.iter().take_while(|entry| entry.index < end) {
             let (tenant, fact) = ledger.open_entry(entry)?;
             let position = ledger::Position { shard, index: entry.index };
             if let Some((operation, change)) = &mut unit

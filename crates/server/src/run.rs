@@ -68,7 +68,7 @@ impl Built {
         let tasks = [
             tokio::spawn(tasks::keep_access_log(log.clone(), ledger.clone(), ending.clone())),
             tokio::spawn(tasks::keep_keys(app.clone(), rotate_every, ending.clone())),
-            tokio::spawn(tasks::remake_rows(app.clone())),
+            tokio::spawn(tasks::remake_rows(app.clone(), ledger.head().size)),
         ];
         let serving = tokio::spawn(listener.serve(door, connections, ending, drain));
         let ended = tokio::select! {

@@ -57,8 +57,8 @@ pub(crate) async fn keep_keys(app: App, every: Duration, mut stop: watch::Receiv
 }
 
 /// Makes rows again that a crash took, once.
-pub(crate) async fn remake_rows(app: App) {
-    match app::recovery::remake_rows(&app).await {
+pub(crate) async fn remake_rows(app: App, end: u64) {
+    match app::recovery::remake_rows(&app, end).await {
         Ok(0) => {}
         Ok(rows) => tracing::info!(rows, "rows of the access log were made again from their entries"),
         Err(refusal) => tracing::error!(code = refusal.code.name, "rows of the access log could not be made again"),

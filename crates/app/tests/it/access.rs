@@ -144,12 +144,16 @@ async fn log_09_rows_lost_with_a_crash_are_made_again_from_their_entries() {
     drop(first);
     let second = open(storage, clock, 2).await;
     assert!(second.rows().await.iter().all(|row| row.position != Some(lost)));
-    assert_eq!(app::recovery::remake_rows(&second.app).await.unwrap(), 1);
+    assert_eq!(app::recovery::remake_rows(&second.app, u64::MAX).await.unwrap(), 1);
     let rows = second.rows().await;
     let made: Vec<_> = rows.iter().filter(|row| row.position == Some(lost)).collect();
     let [row] = made.as_slice() else { panic!("one row") };
     assert_eq!((row.path.as_deref(), row.source.as_str()), (Some("b"), ledger::access_log::REMADE));
-    assert_eq!(app::recovery::remake_rows(&second.app).await.unwrap(), 0, "a second time finds nothing missing");
+    assert_eq!(
+        app::recovery::remake_rows(&second.app, u64::MAX).await.unwrap(),
+        0,
+        "a second time finds nothing missing"
+    );
 }
 
 #[tokio::test]
