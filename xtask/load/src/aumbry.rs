@@ -83,7 +83,12 @@ impl Aumbry {
 
     /// One call as the owner; an answer outside 2xx is an error.
     fn call(&self, method: &str, route: &str, body: &Value) -> Result<Value, Fail> {
-        let (status, body) = ask(&self.peer, request(method, route, &self.owner, Some(&body.to_string())).as_bytes())?;
+        // What mints something wants a key of its own; the route is one, since each is called once.
+        let headers =
+            [("Authorization", format!("Bearer {}", self.owner)), ("Idempotency-Key", format!("{method} {route}"))];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let (status, body) =
+            ask(&self.peer, link::request(method, route, &headers, Some(&body.to_string())).as_bytes())?;
         if !(200..300).contains(&status) {
             return Err(format!("{method} {route}: {status} {}", String::from_utf8_lossy(&body)).into());
         }
@@ -176,7 +181,7 @@ pub(crate) fn write_shape(token: &str, count: u64) -> Shape {
 
 /// A request with a session token.
 fn request(method: &str, route: &str, token: &str, body: Option<&str>) -> String {
-    link::request(method, route, ("Authorization", &format!("Bearer {token}")), body)
+    link::request(method, route, &[("Authorization", &format!("Bearer {token}"))], body)
 }
 
 /// The `export NAME=value` lines a development server prints; the rest of its output is read and dropped.

@@ -172,7 +172,7 @@ log_level = "error"
 }
 
 fn request(method: &str, route: &str, token: &str, body: Option<&str>) -> String {
-    link::request(method, route, ("X-Vault-Token", token), body)
+    link::request(method, route, &[("X-Vault-Token", token)], body)
 }
 
 fn route(number: u64) -> String {

@@ -97,17 +97,18 @@ impl Link {
     }
 }
 
-/// The text of a whole request; the header proves who asks.
-pub(crate) fn request(method: &str, route: &str, proof: (&str, &str), body: Option<&str>) -> String {
-    let (header, value) = proof;
-    let head =
-        format!("{method} {route} HTTP/1.1\r\nHost: localhost\r\n{header}: {value}\r\nAccept: application/json\r\n");
-    match body {
-        None => format!("{head}\r\n"),
-        Some(body) => {
-            format!("{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-        }
+/// The text of a whole request; the headers prove who asks.
+pub(crate) fn request(method: &str, route: &str, headers: &[(&str, &str)], body: Option<&str>) -> String {
+    let mut text = format!("{method} {route} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n");
+    for (name, value) in headers {
+        text.extend([name, ": ", value, "\r\n"]);
     }
+    if let Some(body) = body {
+        text.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
+    }
+    text.push_str("\r\n");
+    text.push_str(body.unwrap_or_default());
+    text
 }
 
 /// One request on a connection of its own.

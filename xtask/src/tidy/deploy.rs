@@ -25,7 +25,7 @@ const HARDENED: [&str; 17] = [
     "CapabilityBoundingSet=",
     "UMask=0077",
     "LimitCORE=0",
-    "StateDirectory=aumbry",
+    "StateDirectory=aumbry aumbry-config",
 ];
 
 pub(super) fn check(found: &mut Findings) -> Outcome {
