@@ -148,3 +148,39 @@ async fn rotation_of_tenant_root_and_seal_keeps_everything_readable() {
     assert_eq!(house.ledger.due(crypto::seam::WallMs(u64::MAX), 100).await.unwrap().len(), 3);
     house.close().await;
 }
+
+#[tokio::test]
+async fn bar_08_keys_rotated_under_a_hundred_writers_leave_every_record_readable() {
+    let store = stores()[0].clone();
+    let house = Arc::new(open(store.clone(), 1).await.unwrap());
+    let tenant = house.ledger.create_tenant("one").await.unwrap();
+    let writers: Vec<_> = (0..100u8)
+        .map(|w| {
+            let house = house.clone();
+            tokio::spawn(async move {
+                for n in 0..10u8 {
+                    house.write(tenant, &format!("w{w}"), &[w, n], Some(u64::from(n))).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        house.ledger.rotate_tenant(tenant).await.unwrap();
+        house.ledger.rotate_root().await.unwrap();
+        house.ledger.settle().await.unwrap();
+        house.ledger.retire_tenant_keys(tenant).await.unwrap();
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    Arc::into_inner(house).unwrap().kill();
+    let house = open(store.clone(), 2).await.unwrap();
+    for w in 0..100u8 {
+        assert_eq!(house.read(tenant, &format!("w{w}")).await.unwrap(), Some((10, vec![w, 9])));
+    }
+    house.close().await;
+    let rules = vec![Arc::new(crate::house::BoxRules) as _];
+    let (seal, shard, key) = (Some(TestSeal::new(9) as _), storage::Shard(0), None);
+    let report = ledger::verify(ledger::Verification { storage: store, shard, key, seal, rules }).await.unwrap();
+    assert_eq!((report.bad, report.checked.values), (None, 100));
+}
