@@ -151,7 +151,9 @@ async fn live(loaded: &Loaded, environment: &Environment, dev: bool) -> Result<E
 async fn leave_login(built: &Built, places: &Places) -> Result<bool, ServeError> {
     match app::bootstrap::owner_login(&built.app).await.map_err(StartError::from)? {
         Some(token) => {
-            if let Some(folder) = places.login.parent().filter(|folder| !folder.exists()) {
+            if let Some(folder) =
+                places.login.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+            {
                 files::private_folder(folder).map_err(StartError::from)?;
             }
             let line = crypto::secret::SecretBytes::new([token.expose().as_bytes(), b"\n"].concat());
