@@ -87,6 +87,28 @@ impl Command for RemoveSegments {
     }
 }
 
+impl Ledger {
+    /// Keyed hash of a name for those who may know that two names are equal but not which they are; `None` while the
+    /// server is sealed.
+    ///
+    /// Output is 16 bytes, the head of HMAC-SHA-256(name key of the tenant, hash of `reader`, name): equal names of two
+    /// tenants or for two readers get unrelated hashes. The name key is never replaced, so hashes last.
+    pub fn hashed_name(&self, tenant: TenantId, reader: &str, name: &str) -> Option<[u8; 16]> {
+        let whole = crypto::sha256(&[b"aumbry name for a reader\0", reader.as_bytes()].concat());
+        let (parent, _) = whole.split_first_chunk::<16>()?;
+        let keys = self.inner.state.ring.tenant(tenant).ok()?;
+        Some(keys.names().ok()?.id_of(*parent, name))
+    }
+
+    /// Owner of this ledger's access rows in its own store, the same at each start.
+    ///
+    /// Eight bytes, the head of SHA-256 of the origin, which never changes. Errors: `Sealed` before the ledger is open.
+    pub fn access_owner(&self) -> Result<[u8; 8], Refusal> {
+        let whole = crypto::sha256(format!("aumbry access log of\0{}", self.origin()?).as_bytes());
+        Ok(whole.first_chunk().copied().unwrap_or_default())
+    }
+}
+
 impl RowKeys for Ledger {
     fn current(&self, tenant: TenantId) -> Result<Arc<Key<LogKey>>, Refusal> {
         Ok(Arc::clone(&self.inner.state.ring.tenant(tenant)?.current_log()?.key))

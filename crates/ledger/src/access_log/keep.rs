@@ -4,10 +4,11 @@ use super::log::AccessLog;
 use super::outlet::answered;
 use super::read::named;
 use super::segment::{ClosedSegment, RemovedSegments};
-use super::sink::{Anchor, Anchored, SinkError};
+use super::sink::{Anchor, Anchored, Role, SinkError};
 use super::walk::Walk;
 use crate::code::{Refusal, STORAGE_DAMAGED};
 use crypto::WallMs;
+use futures::future::join_all;
 use std::collections::VecDeque;
 
 /// Closed segments kept in memory while they cannot be anchored; older ones are found on the shelf again.
@@ -24,21 +25,38 @@ impl AccessLog {
         if self.inner.has_debts() || self.inner.has_shared_due() {
             self.flush().await;
         }
-        for (index, (sink, (_, counters))) in self.inner.parts.sinks.iter().zip(&self.inner.sink_counters).enumerate() {
-            match answered(&*self.inner.parts.delay, async { sink.sync().await }).await {
+        self.sync_sinks().await;
+        self.close_if(|due| due).await;
+        match anchor {
+            Some(anchor) => self.anchor_closed(anchor).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Brings every sink to stable storage, all at once: one that hangs holds up no other.
+    async fn sync_sinks(&self) {
+        let sinks = &self.inner.parts.sinks;
+        let delay = &*self.inner.parts.delay;
+        let synced = join_all(sinks.iter().map(|sink| answered(delay, async { sink.sync().await }))).await;
+        let mut works = false;
+        for (index, (outcome, (sink, (_, counters)))) in
+            synced.into_iter().zip(sinks.iter().zip(&self.inner.sink_counters)).enumerate()
+        {
+            let keeps = sink.role() == Role::Keeps;
+            works |= keeps && !matches!(outcome, Err(SinkError::Broken(_)));
+            match outcome {
+                Ok(()) if !keeps => counters.note(false),
                 Ok(()) => {}
                 Err(error) => {
                     counters.note(true);
-                    if error == SinkError::Lost {
+                    if error == SinkError::Lost && keeps {
                         self.inner.writer.lock().await.restore(self.inner.means(), index).await;
                     }
                 }
             }
         }
-        self.close_if(|due| due).await;
-        match anchor {
-            Some(anchor) => self.anchor_closed(anchor).await,
-            None => Ok(()),
+        if !works {
+            self.inner.note_broken();
         }
     }
 

@@ -55,7 +55,7 @@ impl Recorded {
 /// What a log is made of.
 #[derive(Debug)]
 pub struct Parts {
-    /// Where rows go; at least one.
+    /// Where rows go, at least one that keeps them; and where earlier rows are.
     pub sinks: Vec<Arc<dyn Sink>>,
     /// Keys of the rows.
     pub keys: Arc<dyn RowKeys>,
@@ -124,6 +124,8 @@ pub(super) struct Inner {
     queue: Mutex<Queue>,
     pub(super) writer: tokio::sync::Mutex<Writer>,
     pub(super) parts: Parts,
+    /// Sinks that are only read.
+    pub(super) past: Vec<Arc<dyn Sink>>,
     sources: Mutex<Sources>,
     owed: Mutex<Group>,
     outage: AtomicU64,
@@ -142,11 +144,17 @@ pub(super) struct Inner {
 const NO_SINK: &str = "no sink of the access log took the row";
 
 impl AccessLog {
-    pub(super) fn start(parts: Parts, writer: Writer, sink_counters: Vec<(String, Arc<SinkCounters>)>) -> AccessLog {
+    pub(super) fn start(
+        parts: Parts,
+        past: Vec<Arc<dyn Sink>>,
+        writer: Writer,
+        sink_counters: Vec<(String, Arc<SinkCounters>)>,
+    ) -> AccessLog {
         let log = writer.log();
         let inner = Inner {
             queue: Mutex::default(),
             parts,
+            past,
             sources: Mutex::default(),
             owed: Mutex::default(),
             outage: AtomicU64::new(0),
@@ -163,7 +171,8 @@ impl AccessLog {
         AccessLog { inner: Arc::new(inner) }
     }
 
-    /// Writes the row to every sink, together with those of other requests, and answers when at least one has it.
+    /// Writes the row to every sink, together with those of other requests, and answers when at least one that keeps rows
+    /// has it.
     ///
     /// A row that names the entry of a change is always taken: the change is in the ledger, and its row follows when
     /// a sink works again, or is made again from the entry at the next start.
@@ -242,12 +251,12 @@ impl AccessLog {
         &self.inner.counters
     }
 
-    /// Counts of each sink, by its name.
+    /// Counts of each sink that is written to, by its name.
     pub fn sinks(&self) -> impl Iterator<Item = (&str, &SinkCounters)> {
         self.inner.sink_counters.iter().map(|(name, counters)| (&**name, &**counters))
     }
 
-    /// Whether the last write reached no sink.
+    /// Whether the last write reached no sink that keeps rows: nothing is served now.
     pub fn is_failing(&self) -> bool {
         self.inner.failing.load(Ordering::Acquire)
     }
@@ -423,6 +432,11 @@ impl Inner {
             owed.push(row, How { key, urgent: false, of: Whose::Owed });
         }
         fits
+    }
+
+    /// Every sink that keeps rows has failed for good.
+    pub(super) fn note_broken(&self) {
+        self.failing.store(true, Ordering::Release);
     }
 
     /// Whether [`AccessLog::tick`] has something to write.

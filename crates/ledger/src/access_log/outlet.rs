@@ -1,7 +1,7 @@
 //! One sink as the log sees it: how far it is, whether it works, when it is tried again.
 
 use super::segment::{HEADER_BYTES, Header};
-use super::sink::{Chunk, Numbered, Sink, SinkError};
+use super::sink::{Chunk, Numbered, Role, Sink, SinkError};
 use crate::Delay;
 use crypto::seam::Clock;
 use futures::FutureExt;
@@ -32,12 +32,12 @@ impl SinkCounters {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Rows that other sinks have and this one does not.
+    /// Rows that other sinks have and this one was never given or did not take.
     pub fn missed_rows(&self) -> u64 {
         self.missed_rows.load(Ordering::Relaxed)
     }
 
-    /// Whether the last call failed.
+    /// Whether the last call failed; of a sink that tells, whether it does not reach its peer.
     pub fn failing(&self) -> bool {
         self.failing.load(Ordering::Relaxed)
     }
@@ -92,6 +92,39 @@ impl Outlet {
         }
     }
 
+    pub(super) fn keeps(&self) -> bool {
+        self.sink.role() == Role::Keeps
+    }
+
+    /// Passes the newest rows on to a sink that tells. What it does not take it never gets.
+    pub(super) async fn tell(&mut self, means: Means<'_>, load: Load<'_>) {
+        if self.segment != load.header.number {
+            (self.segment, self.bytes, self.rows) = (load.header.number, 0, 0);
+        }
+        let now = means.clock.monotonic();
+        let told = match &self.last_error {
+            Some(error) if self.retry_at.is_some_and(|at| now < at) => Err(error.clone()),
+            _ => self.append(means, load).await,
+        };
+        (self.bytes, self.rows) = (load.frames.len(), load.rows);
+        match told {
+            Ok(()) => (self.retry_at, self.last_error) = (None, None),
+            Err(error) => {
+                self.counters.note(true);
+                let missed = u64::try_from(load.notes.len()).unwrap_or(u64::MAX);
+                self.counters.missed_rows.fetch_add(missed, Ordering::Relaxed);
+                self.pause(means, error);
+            }
+        }
+    }
+
+    /// Remembers an error and when to try again.
+    fn pause(&mut self, means: Means<'_>, error: SinkError) {
+        let pause = if error == SinkError::Hung { RETRY_AFTER_HANG } else { RETRY_AFTER_ERROR };
+        self.retry_at = Some(means.clock.monotonic().saturating_add(pause));
+        self.last_error = Some(error);
+    }
+
     /// Offers everything up to the end of `frames`, the open segment's. An outlet that failed a moment ago is passed
     /// over unless the rows are urgent.
     pub(super) async fn offer(&mut self, means: Means<'_>, load: Load<'_>) -> Result<(), SinkError> {
@@ -118,9 +151,7 @@ impl Outlet {
                 Ok(())
             }
             Err(error) => {
-                let pause = if error == SinkError::Hung { RETRY_AFTER_HANG } else { RETRY_AFTER_ERROR };
-                self.retry_at = Some(means.clock.monotonic().saturating_add(pause));
-                self.last_error = Some(error.clone());
+                self.pause(means, error.clone());
                 self.is_dirty = true;
                 Err(error)
             }

@@ -221,7 +221,7 @@ impl AccessLog {
     }
 
     pub(super) fn shelves(&self) -> impl Iterator<Item = &dyn Shelf> {
-        self.inner.parts.sinks.iter().filter_map(|sink| sink.shelf())
+        self.inner.parts.sinks.iter().chain(&self.inner.past).filter_map(|sink| sink.shelf())
     }
 
     /// Oldest and newest segment that any shelf has.
@@ -275,28 +275,35 @@ impl AccessLog {
         {
             return Ok(Some([open.header.encode().as_slice(), open.kept_frames()].concat().into()));
         }
-        let (mut best, mut error): (Option<(usize, Bytes)>, _) = (None, None);
+        let (mut copies, mut error) = (Vec::new(), None);
         for shelf in self.shelves() {
             match answered(&*self.inner.parts.delay, async { shelf.read(number).await }).await {
-                Ok(Some(bytes)) => {
-                    let good = Walk::new(&bytes).map_or(0, |mut walk| {
-                        walk.run();
-                        walk.size()
-                    });
-                    if best.as_ref().is_none_or(|(size, _)| good > *size) {
-                        best = Some((good, bytes));
-                    }
-                }
+                Ok(Some(bytes)) => copies.push(bytes),
                 Ok(None) => {}
                 Err(failed) => error = Some(named(number, &failed)),
             }
         }
-        match (best, error) {
-            (Some((_, bytes)), _) => Ok(Some(bytes)),
+        match (best_copy(copies), error) {
+            (Some(bytes), _) => Ok(Some(bytes)),
             (None, Some(error)) => Err(error),
             (None, None) => Ok(None),
         }
     }
+}
+
+/// Of the copies that several sinks have of one segment, the one with most undamaged rows; the first among equals.
+pub fn best_copy(copies: impl IntoIterator<Item = Bytes>) -> Option<Bytes> {
+    let mut best: Option<(usize, Bytes)> = None;
+    for bytes in copies {
+        let good = Walk::new(&bytes).map_or(0, |mut walk| {
+            walk.run();
+            walk.size()
+        });
+        if best.as_ref().is_none_or(|(size, _)| good > *size) {
+            best = Some((good, bytes));
+        }
+    }
+    best.map(|(_, bytes)| bytes)
 }
 
 /// Whether the key is only out of reach, so that an answer without the row would mislead.

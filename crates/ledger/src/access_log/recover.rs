@@ -5,11 +5,11 @@ use super::outlet::{Outlet, answered};
 use super::read::named;
 use super::row::Row;
 use super::segment::{HEADER_BYTES, Header, LogId};
-use super::sink::{Anchor, Shelf};
+use super::sink::{Anchor, Role, Shelf};
 use super::verify::{Bad, Wrong};
 use super::walk::{Fault, Walk};
 use super::writer::{Continuation, Writer};
-use crate::code::{ENTROPY_FAILED, Refusal};
+use crate::code::{ACCESS_LOG_UNAVAILABLE, ENTROPY_FAILED, Refusal};
 use crate::unit::{Actor, Position};
 use bytes::Bytes;
 use crypto::WallMs;
@@ -68,15 +68,20 @@ impl AccessLog {
     /// Opens the log where it was left: reads the newest segment, cuts a torn tail, and goes on in a new segment.
     ///
     /// Needs no key, so a sealed server can log. Errors: `Unavailable` when a shelf cannot be read, since a log that
-    /// started anew beside the old one would hide it; `ENTROPY_FAILED` when a new log cannot be named.
-    pub async fn open(parts: Parts) -> Result<(AccessLog, Recovery), Refusal> {
+    /// started anew beside the old one would hide it, or when two shelves hold two different logs; `ENTROPY_FAILED` when a
+    /// new log cannot be named.
+    pub async fn open(mut parts: Parts) -> Result<(AccessLog, Recovery), Refusal> {
         let mut recovery = Recovery::default();
         let mut furthest: Option<Continuation> = None;
+        let mut seen: Option<(LogId, &str)> = None;
         for sink in &parts.sinks {
             let Some(shelf) = sink.shelf() else { continue };
-            if let Some(end) = End::of(&parts, sink.name(), shelf, &mut recovery).await?
-                && furthest.is_none_or(|other| (end.number, end.next_row) > (other.number, other.next_row))
-            {
+            let Some(end) = End::of(&parts, sink.name(), shelf, &mut recovery).await? else { continue };
+            match seen {
+                Some((log, other)) if log != end.log => return Err(two_logs(other, sink.name())),
+                _ => seen = Some((end.log, sink.name())),
+            }
+            if furthest.is_none_or(|other| (end.number, end.next_row) > (other.number, other.next_row)) {
                 furthest = Some(end);
             }
         }
@@ -88,10 +93,12 @@ impl AccessLog {
         };
         recovery.segment = from.number.saturating_sub(1);
         recovery.last_row = from.next_row.saturating_sub(1);
+        let (past, sinks) = parts.sinks.into_iter().partition(|sink| sink.role() == Role::Past);
+        parts.sinks = sinks;
         let outlets: Vec<Outlet> = parts.sinks.iter().cloned().map(Outlet::new).collect();
         let counters =
             outlets.iter().map(|outlet| (outlet.sink.name().to_owned(), Arc::clone(&outlet.counters))).collect();
-        Ok((AccessLog::start(parts, Writer::new(from, outlets), counters), recovery))
+        Ok((AccessLog::start(parts, past, Writer::new(from, outlets), counters), recovery))
     }
 
     /// From which entry on changes may lack their rows: give the changes after it to [`AccessLog::remake`]. `None`
@@ -161,6 +168,13 @@ fn fresh_id(parts: &Parts) -> Result<LogId, Refusal> {
         Ok(()) => Ok(LogId(id)),
         Err(_) => Err(Refusal::new(&ENTROPY_FAILED, "the access log could not be named")),
     }
+}
+
+fn two_logs(one: &str, other: &str) -> Refusal {
+    let what = format!(
+        "the sinks `{one}` and `{other}` hold two different access logs; move the one you do not go on with away"
+    );
+    Refusal::new(&ACCESS_LOG_UNAVAILABLE, what)
 }
 
 struct End;

@@ -52,7 +52,7 @@ pub struct Chunk<'a> {
     pub offset: u64,
     /// The frames, whole ones.
     pub frames: &'a [u8],
-    /// The same rows in clear, for sinks that print. A sink that was behind gets earlier rows only as frames.
+    /// The rows of the newest group in clear, for sinks that tell.
     pub rows: &'a [Numbered],
     /// Whether reserved space may be used.
     pub urgent: bool,
@@ -71,6 +71,17 @@ pub struct Numbered {
     pub row: Row,
 }
 
+/// What a sink is to the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// It keeps rows and gives them back: a request is answered once one of these has its row.
+    Keeps,
+    /// It passes rows on to somebody else. It gets those that a keeping sink has, and no request waits for its peer.
+    Tells,
+    /// It was written to by an earlier run and is only read.
+    Past,
+}
+
 /// Takes rows.
 ///
 /// A chunk that was answered with an error, or not at all, never happened: the next one stands at the same offset or
@@ -87,6 +98,10 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// The way to read rows back, if there is one.
     fn shelf(&self) -> Option<&dyn Shelf> {
         None
+    }
+    /// What it is to the log; without a shelf it only tells.
+    fn role(&self) -> Role {
+        if self.shelf().is_some() { Role::Keeps } else { Role::Tells }
     }
     /// Bytes kept back for urgent rows.
     fn reserve_left(&self) -> u64 {

@@ -1,8 +1,9 @@
-//! The `store` sink: rows in the database, for servers without a data folder.
+//! The `store` sink: rows in the database, for servers whose folder does not last.
 
-use super::segment::HEADER_BYTES;
+use super::segment::{HEADER_BYTES, Header};
 use super::sink::{Chunk, Shelf, Sink, SinkError};
 use bytes::Bytes;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use storage::{BoxFuture, Cause, Commit, Key, Kind, LIMITS, Op, Run, Shard, Storage, StorageError};
 
@@ -16,13 +17,28 @@ pub struct StoreSink {
     shard: Shard,
     owner: [u8; 8],
     durable: bool,
+    /// Header of the newest segment with rows that were not flushed yet.
+    unflushed: Mutex<Option<Header>>,
 }
 
 impl StoreSink {
     /// A sink of this server in this shard; `durable` waits for stable storage before each answer (`access.sync =
     /// "always"`).
     pub fn new(storage: Arc<dyn Storage>, shard: Shard, owner: [u8; 8], durable: bool) -> StoreSink {
-        StoreSink { storage, shard, owner, durable }
+        StoreSink { storage, shard, owner, durable, unflushed: Mutex::default() }
+    }
+
+    /// Every owner that has rows in this shard, for checks that know none.
+    pub async fn owners(storage: &dyn Storage, shard: Shard) -> Result<Vec<[u8; 8]>, SinkError> {
+        let (mut owners, mut after): (Vec<[u8; 8]>, _) = (Vec::new(), None);
+        loop {
+            let prefix = Key::new(Kind::Access, shard, Vec::new());
+            let page = storage.scan(prefix, after.take(), 1).await.map_err(unreadable)?;
+            let Some((key, _)) = page.first() else { return Ok(owners) };
+            let owner = *key.rest().first_chunk::<8>().ok_or_else(|| damaged("a key of an access segment"))?;
+            owners.push(owner);
+            after = Some(Key::new(Kind::Access, shard, [owner.as_slice(), &[0xff; 17]].concat()));
+        }
     }
 
     fn key(&self, parts: &[u64]) -> Key {
@@ -77,11 +93,27 @@ impl Sink for StoreSink {
         }
         let at = self.key(&[number, head.saturating_add(chunk.offset)]);
         ops.push(Op::Put(at, Bytes::copy_from_slice(chunk.frames)));
-        Box::pin(self.apply(ops, self.durable))
+        Box::pin(async move {
+            self.apply(ops, self.durable).await?;
+            if !self.durable {
+                *self.unflushed.lock() = Some(*chunk.header);
+            }
+            Ok(())
+        })
     }
 
+    /// Writes the newest header once more and waits for stable storage, which what came before it has reached then too:
+    /// runs are carried out in order.
     fn sync(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        Box::pin(std::future::ready(Ok(())))
+        Box::pin(async move {
+            let Some(header) = self.unflushed.lock().take() else { return Ok(()) };
+            let put = Op::Put(self.key(&[header.number, 0]), Bytes::copy_from_slice(&header.encode()));
+            let flushed = self.apply(vec![put], true).await;
+            if flushed.is_err() {
+                self.unflushed.lock().get_or_insert(header);
+            }
+            flushed
+        })
     }
 
     fn shelf(&self) -> Option<&dyn Shelf> {

@@ -1,4 +1,5 @@
-//! The one writer: gives rows their numbers, chains and seals them, offers them to every sink, closes segments.
+//! The one writer: gives rows their numbers, chains and seals them, offers them to the sinks that keep, passes them on to
+//! those that tell, closes segments.
 
 use super::drawn::Drawn;
 use super::open::{OpenSegment, Unsealable};
@@ -140,7 +141,7 @@ impl Writer {
         })
     }
 
-    /// Writes a group to every sink. `Ok` when at least one has it; rows that could not be sealed are moved to the
+    /// Writes a group to every sink. `Ok` when at least one that keeps rows has it; rows that could not be sealed are moved to the
     /// answer and are in no sink. After an error nothing happened and the group is as before.
     pub(super) async fn write(
         &mut self,
@@ -161,12 +162,16 @@ impl Writer {
         let load =
             Load { header: &open.header, frames: open.frames(), rows: open.drafted_rows(), notes: &group.rows, urgent };
         let taken = match self.outlets.as_mut_slice() {
-            [only] => only.offer(means, load).await.is_ok(),
+            [only] if only.keeps() => only.offer(means, load).await.is_ok(),
             outlets => {
-                join_all(outlets.iter_mut().map(|outlet| outlet.offer(means, load))).await.iter().any(Result::is_ok)
+                let offers = outlets.iter_mut().filter(|outlet| outlet.keeps()).map(|outlet| outlet.offer(means, load));
+                join_all(offers).await.iter().any(Result::is_ok)
             }
         };
         if taken {
+            for outlet in self.outlets.iter_mut().filter(|outlet| !outlet.keeps()) {
+                outlet.tell(means, load).await;
+            }
             open.keep();
             Ok(unsealable)
         } else {
@@ -240,7 +245,7 @@ impl Writer {
         open.take_back();
         let (number, rows) = (open.header.number, open.rows());
         let load = Load { header: &open.header, frames: open.frames(), rows, notes: &[], urgent: false };
-        for outlet in &mut self.outlets {
+        for outlet in self.outlets.iter_mut().filter(|outlet| outlet.keeps()) {
             if outlet.is_behind(number, rows) {
                 let _last_chance = outlet.offer(means, load).await;
             }

@@ -5,6 +5,7 @@ mod leaks;
 mod proofs;
 mod reading;
 mod restart;
+mod roles;
 mod rows;
 mod store;
 mod tamper;
