@@ -77,7 +77,7 @@ impl DenyReason {
 pub enum Decision {
     /// At least one permit, no forbid, no error.
     Allow {
-        /// The permits.
+        /// Permits that are satisfied; others need not have been looked at.
         rules: RuleIds,
     },
     /// Anything else.
@@ -104,5 +104,60 @@ impl Decision {
 
     pub(crate) fn deny(why: DenyReason) -> Decision {
         Decision::Deny { rules: RuleIds::NONE, why }
+    }
+}
+
+/// Rules that are satisfied or could not be evaluated, while they are gathered.
+#[derive(Default, Debug)]
+pub(crate) struct Found {
+    pub(crate) permits: Vec<Arc<str>>,
+    pub(crate) forbids: Vec<Arc<str>>,
+    pub(crate) errors: Vec<Arc<str>>,
+}
+
+/// What was gathered, to be remembered.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) permits: RuleIds,
+    pub(crate) forbids: RuleIds,
+    pub(crate) errors: RuleIds,
+}
+
+impl From<Found> for Verdict {
+    fn from(found: Found) -> Verdict {
+        Verdict {
+            permits: RuleIds::new(found.permits),
+            forbids: RuleIds::new(found.forbids),
+            errors: RuleIds::new(found.errors),
+        }
+    }
+}
+
+impl Found {
+    pub(crate) fn add(&mut self, verdict: &Verdict) {
+        self.permits.extend_from_slice(verdict.permits.shared());
+        self.forbids.extend_from_slice(verdict.forbids.shared());
+        self.errors.extend_from_slice(verdict.errors.shared());
+    }
+
+    pub(crate) fn merge(&mut self, other: Found) {
+        self.permits.extend(other.permits);
+        self.forbids.extend(other.forbids);
+        self.errors.extend(other.errors);
+    }
+}
+
+impl Verdict {
+    /// Forbidden before unevaluable before permitted before nothing.
+    pub(crate) fn decision(&self) -> Decision {
+        if !self.forbids.is_empty() {
+            Decision::Deny { rules: self.forbids.clone(), why: DenyReason::Forbidden }
+        } else if !self.errors.is_empty() {
+            Decision::Deny { rules: self.errors.clone(), why: DenyReason::Unevaluable }
+        } else if !self.permits.is_empty() {
+            Decision::Allow { rules: self.permits.clone() }
+        } else {
+            Decision::deny(DenyReason::NotPermitted)
+        }
     }
 }

@@ -26,11 +26,13 @@ pub const SESSION_TTL_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub const SESSION_TTL_DEFAULT: Duration = Duration::from_secs(12 * 60 * 60);
 /// Longest time a one-time login may wait.
 pub const LOGIN_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// Remembered outcomes of static rules, over all tenants.
+/// Remembered outcomes of conditions on resources, over all tenants.
 pub const MEMO_MAX: usize = 32_768;
+/// Remembered outcomes of conditions that look at no resource, over all tenants.
+pub const VERDICTS_MAX: usize = 32_768;
 /// Remembered principals, over all tenants.
 pub const SUBJECTS_MAX: usize = 8_192;
-/// Remembered sets of conditional rules per snapshot.
-pub const SETS_MAX: usize = 1_024;
+/// Remembered lists of candidates per snapshot.
+pub const PLANS_MAX: usize = 4_096;
 /// Remembered source addresses.
 pub const PLACES_MAX: usize = 4_096;

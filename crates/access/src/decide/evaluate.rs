@@ -1,15 +1,15 @@
 //! Evaluation: scope by the index, conditions by Cedar, and how the two are put together.
 
-use super::memo::{Memo, Open};
+use super::memo::{ApartKey, KeyRef};
 use super::subject::Known;
 use super::{Decider, Installed, RequestContext, entities};
 use crate::action::Action;
-use crate::decision::{Decision, DenyReason, RuleIds};
+use crate::decision::{Decision, DenyReason, Found, Verdict};
 use crate::limits::POLICY_STACK_BYTES;
-use crate::policy::{ConditionSet, Kept, Snapshot, types};
+use crate::policy::{ConditionSet, Plan, Snapshot, types};
 use crate::resource::Resource;
 use crate::session::SessionFacts;
-use cedar_policy::{AuthorizationError, Context, Effect, Entities, EntityUid, Request, Response, RestrictedExpression};
+use cedar_policy::{AuthorizationError, Context, Entities, Request, Response, RestrictedExpression};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -18,17 +18,9 @@ const EVALUATED_IN_PLACE: usize = 24;
 /// What must be left of it, with room for a debug build's frames.
 const STACK_LEFT_BYTES: usize = 512 * 1024;
 
-/// Which rules are satisfied and which could not be evaluated.
-#[derive(Default)]
-struct Found {
-    permits: Vec<Arc<str>>,
-    forbids: Vec<Arc<str>>,
-    errors: Vec<Arc<str>>,
-}
-
 impl Found {
     /// Cedar reports the forbids alone when any is satisfied, else the permits; errors always.
-    fn add(&mut self, response: &Response, rule: impl Fn(&str) -> Arc<str>) {
+    fn take(&mut self, response: &Response, rule: impl Fn(&str) -> Arc<str>) {
         let reasons = response.diagnostics().reason().map(|id| rule(id.as_ref()));
         match response.decision() {
             cedar_policy::Decision::Allow => self.permits.extend(reasons),
@@ -37,93 +29,74 @@ impl Found {
         let errors = response.diagnostics().errors().map(|AuthorizationError::PolicyEvaluationError(e)| e.policy_id());
         self.errors.extend(errors.map(|id| rule(id.as_ref())));
     }
+}
 
-    /// Forbidden before unevaluable before permitted before nothing.
-    fn decision(self) -> Decision {
-        if !self.forbids.is_empty() {
-            Decision::Deny { rules: RuleIds::new(self.forbids), why: DenyReason::Forbidden }
-        } else if !self.errors.is_empty() {
-            Decision::Deny { rules: RuleIds::new(self.errors), why: DenyReason::Unevaluable }
-        } else if !self.permits.is_empty() {
-            Decision::Allow { rules: RuleIds::new(self.permits) }
-        } else {
-            Decision::deny(DenyReason::NotPermitted)
-        }
-    }
+/// One question, as every part of its evaluation needs it.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    known: &'a Known,
+    action: Action,
+    resource: &'a Resource,
+    cx: &'a RequestContext,
 }
 
 impl Decider {
-    /// Makes the static part of a decision.
-    pub(super) fn settle(&self, installed: &Installed, known: &Known, action: Action, resource: &Resource) -> Memo {
-        if let Some(denied) = Decider::broken(installed, known, action) {
-            return Memo::Settled(denied);
+    pub(super) fn evaluate(
+        &self,
+        snapshot: &Snapshot,
+        known: &Known,
+        action: Action,
+        resource: &Resource,
+        cx: &RequestContext,
+    ) -> Option<Decision> {
+        let question = Question { known, action, resource, cx };
+        let plan = snapshot.plan(&snapshot.candidates(known.subject(), action, resource)).ok()?;
+        let verdict = self.apart(&plan, question)?;
+        // Policies were checked against what an act can be done to; elsewhere an attribute may be missing.
+        let checked = action.resources().contains(&resource.kind());
+        let rest = plan.rest(checked && !verdict.permits.is_empty());
+        if !verdict.forbids.is_empty() || (rest.resource.is_none() && rest.each.is_none()) {
+            return Some(verdict.decision());
         }
-        // Nothing but a defect of ours makes an error here, and then the answer is no.
-        self.try_settle(&installed.snapshot, known, action, resource)
-            .unwrap_or_else(|| Memo::Settled(Decision::deny(DenyReason::Unevaluable)))
-    }
-
-    fn try_settle(&self, snapshot: &Snapshot, known: &Known, action: Action, resource: &Resource) -> Option<Memo> {
-        let candidates = snapshot.candidates(known.subject(), action, resource);
         let mut found = Found::default();
-        for statement in candidates.iter().filter_map(|number| snapshot.statement(*number)) {
-            if statement.condition.is_none() {
-                match statement.effect {
-                    Effect::Permit => found.permits.push(statement.rule.clone()),
-                    Effect::Forbid => found.forbids.push(statement.rule.clone()),
+        found.add(&verdict);
+        if let Some(set) = &rest.resource {
+            let key = KeyRef::new(known.slot, plan.id, rest.permitted, action, resource);
+            let on_resource = match self.memo.get(&key) {
+                Some(on_resource) => on_resource,
+                None => {
+                    let on_resource = Arc::new(Verdict::from(self.ask(set, question)?));
+                    self.made.fetch_add(1, Ordering::Relaxed);
+                    self.memo.insert(key.to_owned(), Arc::clone(&on_resource));
+                    on_resource
                 }
-            }
+            };
+            found.add(&on_resource);
         }
-        if !found.forbids.is_empty() {
-            return Some(Memo::Settled(found.decision()));
+        match &rest.each {
+            Some(set) if found.forbids.is_empty() => found.merge(self.ask(set, question)?),
+            _ => {}
         }
-        let conditions = snapshot.conditions(&candidates, Kept::Static).ok()?;
-        let dynamic = snapshot.conditions(&candidates, Kept::Dynamic).ok()?;
-        if conditions.is_none() && dynamic.is_none() {
-            return Some(Memo::Settled(found.decision()));
-        }
-        let types = types()?;
-        let needed = [&conditions, &dynamic].into_iter().flatten().any(|set| set.uses_entities);
-        let entities = if needed { entities::of(known, action, resource)? } else { Entities::empty() };
-        let (act, thing) = (types.action(action)?.clone(), entities::resource_uid(types, resource));
-        if let Some(set) = conditions {
-            let response =
-                self.ask(&set, (known.uid.clone()?, act.clone(), thing.clone()), Context::empty(), &entities)?;
-            found.add(&response, |id| set.rule(id));
-        }
-        let Some(dynamic) = dynamic.filter(|_| found.forbids.is_empty()) else {
-            return Some(Memo::Settled(found.decision()));
-        };
-        Some(Memo::Open(Arc::new(Open {
-            permits: RuleIds::new(found.permits),
-            errors: RuleIds::new(found.errors),
-            entities: if dynamic.uses_entities { entities } else { Entities::empty() },
-            dynamic,
-            action: act,
-            resource: thing,
-        })))
+        Some(Verdict::from(found).decision())
     }
 
-    /// Adds the circumstances to the static part.
-    pub(super) fn finish(&self, open: &Open, known: &Known, cx: &RequestContext) -> Decision {
-        self.try_finish(open, known, cx).unwrap_or_else(|| Decision::deny(DenyReason::Unevaluable))
-    }
-
-    fn try_finish(&self, open: &Open, known: &Known, cx: &RequestContext) -> Option<Decision> {
-        let names = (known.uid.clone()?, open.action.clone(), open.resource.clone());
-        let response = self.ask(&open.dynamic, names, self.context(cx, open.dynamic.uses_now)?, &open.entities)?;
-        let quiet =
-            response.diagnostics().reason().next().is_none() && response.diagnostics().errors().next().is_none();
-        if quiet && open.errors.is_empty() && !open.permits.is_empty() {
-            return Some(Decision::Allow { rules: open.permits.clone() });
-        }
-        let mut found = Found {
-            permits: open.permits.shared().to_vec(),
-            forbids: Vec::new(),
-            errors: open.errors.shared().to_vec(),
+    /// What is settled without the resource.
+    fn apart(&self, plan: &Plan, question: Question<'_>) -> Option<Arc<Verdict>> {
+        let Some(set) = plan.apart.as_ref().filter(|_| plan.plain.forbids.is_empty()) else {
+            return Some(Arc::clone(&plan.plain));
         };
-        found.add(&response, |id| open.dynamic.rule(id));
-        Some(found.decision())
+        let Question { known, action, cx, .. } = question;
+        let place = set.uses_context.then_some((cx.source_ip, cx.tls));
+        let key = ApartKey { slot: known.slot, plan: plan.id, action, place };
+        if let Some(verdict) = self.apart.get(&key) {
+            return Some(verdict);
+        }
+        let mut found = self.ask(set, question)?;
+        found.add(&plan.plain);
+        let verdict = Arc::new(Verdict::from(found));
+        self.made.fetch_add(1, Ordering::Relaxed);
+        self.apart.insert(key, Arc::clone(&verdict));
+        Some(verdict)
     }
 
     /// What the conditions can see of the circumstances. Cedar takes microseconds to make an address, so the part
@@ -141,22 +114,24 @@ impl Decider {
         if with_now { place.merge([now_of(cx)]).ok() } else { Some(place) }
     }
 
-    fn ask(
-        &self,
-        set: &ConditionSet,
-        (principal, action, resource): (EntityUid, EntityUid, EntityUid),
-        context: Context,
-        entities: &Entities,
-    ) -> Option<Response> {
-        let request = Request::new(principal, action, resource, context, None).ok()?;
+    fn ask(&self, set: &ConditionSet, question: Question<'_>) -> Option<Found> {
+        let Question { known, action, resource, cx } = question;
+        let types = types()?;
+        let (act, thing) = (types.action(action)?.clone(), entities::resource_uid(types, resource));
+        let context = if set.uses_context { self.context(cx, set.uses_now)? } else { Context::empty() };
+        let entities = if set.uses_entities { entities::of(known, action, resource)? } else { Entities::empty() };
+        let request = Request::new(known.uid.clone()?, act, thing, context, None).ok()?;
         self.cedar_calls.fetch_add(1, Ordering::Relaxed);
-        let evaluate = || self.authorizer.is_authorized(&request, &set.policies, entities);
+        let evaluate = || self.authorizer.is_authorized(&request, &set.policies, &entities);
         // Cedar gives up when less than 100 KiB of stack is left, and giving up denies. Shallow conditions need little.
-        Some(if set.depth > EVALUATED_IN_PLACE {
+        let response = if set.depth > EVALUATED_IN_PLACE {
             stacker::grow(POLICY_STACK_BYTES, evaluate)
         } else {
             stacker::maybe_grow(STACK_LEFT_BYTES, POLICY_STACK_BYTES, evaluate)
-        })
+        };
+        let mut found = Found::default();
+        found.take(&response, |id| set.rule(id));
+        Some(found)
     }
 
     /// The same decision by Cedar over every statement as written, without index, split or memory.
@@ -175,23 +150,14 @@ impl Decider {
         if let Some(denied) = Decider::broken(&installed, &known, action) {
             return denied;
         }
-        let answer = || {
-            let types = types()?;
-            let set = ConditionSet {
-                policies: installed.snapshot.whole().ok()?,
-                rules: Vec::new(),
-                uses_entities: true,
-                uses_now: true,
-                depth: usize::MAX,
-            };
-            let names = (known.uid.clone()?, types.action(action)?.clone(), entities::resource_uid(types, resource));
-            let context = Context::from_pairs(place_of(cx).into_iter().chain([now_of(cx)])).ok()?;
-            self.ask(&set, names, context, &entities::of(&known, action, resource)?)
+        let asked = || {
+            let whole = ConditionSet::whole(installed.snapshot.whole().ok()?);
+            self.ask(&whole, Question { known: &known, action, resource, cx })
         };
-        let Some(response) = answer() else { return Decision::deny(DenyReason::Unevaluable) };
-        let mut found = Found::default();
-        found.add(&response, |id| id.into());
-        found.decision()
+        match asked() {
+            Some(found) => Verdict::from(found).decision(),
+            None => Decision::deny(DenyReason::Unevaluable),
+        }
     }
 }
 

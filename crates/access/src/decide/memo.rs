@@ -1,17 +1,28 @@
-//! What is remembered of a decision, and under which key.
+//! Under which keys outcomes are remembered.
 
-use super::Action;
-use crate::decision::{Decision, RuleIds};
-use crate::policy::ConditionSet;
-use crate::resource::ResourceKind;
-use cedar_policy::{Entities, EntityUid};
+use crate::action::Action;
+use crate::resource::{Resource, ResourceKind};
 use quick_cache::Equivalent;
-use std::sync::Arc;
+use std::net::IpAddr;
 
-/// The slot stands for tenant, entity, its roles and the snapshot, all at once.
+/// Of conditions that look at no resource and not at the time.
+///
+/// The slot stands for tenant, entity, its roles and the snapshot, all at once; the plan is one of that snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct ApartKey {
+    pub(super) slot: u64,
+    pub(super) plan: u64,
+    pub(super) action: Action,
+    /// Source address and TLS, where a condition looks at them.
+    pub(super) place: Option<(IpAddr, bool)>,
+}
+
+/// Of conditions that look at the resource.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Key {
     slot: u64,
+    plan: u64,
+    permitted: bool,
     action: Action,
     kind: ResourceKind,
     id: Box<str>,
@@ -20,41 +31,28 @@ pub(super) struct Key {
 /// The same, borrowed. Fields in the same order: both hash alike.
 #[derive(Clone, Copy, Hash, Debug)]
 pub(super) struct KeyRef<'a> {
-    pub(super) slot: u64,
-    pub(super) action: Action,
-    pub(super) kind: ResourceKind,
-    pub(super) id: &'a str,
+    slot: u64,
+    plan: u64,
+    permitted: bool,
+    action: Action,
+    kind: ResourceKind,
+    id: &'a str,
 }
 
 impl Equivalent<Key> for KeyRef<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        self.slot == key.slot && self.action == key.action && self.kind == key.kind && *self.id == *key.id
+        (self.slot, self.plan, self.permitted, self.action, self.kind, self.id)
+            == (key.slot, key.plan, key.permitted, key.action, key.kind, &*key.id)
     }
 }
 
-impl KeyRef<'_> {
+impl<'a> KeyRef<'a> {
+    pub(super) fn new(slot: u64, plan: u64, permitted: bool, action: Action, resource: &'a Resource) -> KeyRef<'a> {
+        KeyRef { slot, plan, permitted, action, kind: resource.kind(), id: resource.id() }
+    }
+
     pub(super) fn to_owned(self) -> Key {
-        Key { slot: self.slot, action: self.action, kind: self.kind, id: self.id.into() }
+        let KeyRef { slot, plan, permitted, action, kind, id } = self;
+        Key { slot, plan, permitted, action, kind, id: id.into() }
     }
-}
-
-/// The static part of a decision.
-#[derive(Clone, Debug)]
-pub(super) enum Memo {
-    /// No rule looks at the circumstances, or a forbid is satisfied already.
-    Settled(Decision),
-    /// Rules that look at the circumstances are left.
-    Open(Arc<Open>),
-}
-
-/// A decision that waits for the circumstances.
-#[derive(Debug)]
-pub(super) struct Open {
-    pub(super) permits: RuleIds,
-    pub(super) errors: RuleIds,
-    pub(super) dynamic: Arc<ConditionSet>,
-    pub(super) action: EntityUid,
-    pub(super) resource: EntityUid,
-    /// Empty unless a condition looks at them.
-    pub(super) entities: Entities,
 }

@@ -1,8 +1,9 @@
 //! May this principal do this to that, now?
 //!
-//! A decision has a part that stays the same as long as policies and roles do, and a part that looks at the
-//! circumstances of the request. The first is remembered per principal, act and resource; only the second
-//! goes to Cedar each time, and mostly there is none.
+//! The index finds the statements whose scope is met. Their conditions are sorted by what they look at: outcomes of those
+//! that look at no resource are remembered per principal and act (and source address, where they look at it), of those
+//! that look at the resource per resource; only what looks at the time, or at resource and circumstances both, goes to
+//! Cedar each time, and mostly there is none.
 
 mod entities;
 mod evaluate;
@@ -10,8 +11,8 @@ mod memo;
 mod subject;
 
 use crate::action::Action;
-use crate::decision::{Decision, DenyReason, RuleIds};
-use crate::limits::{MEMO_MAX, PLACES_MAX, SUBJECTS_MAX};
+use crate::decision::{Decision, DenyReason, RuleIds, Verdict};
+use crate::limits::{MEMO_MAX, PLACES_MAX, SUBJECTS_MAX, VERDICTS_MAX};
 use crate::name::OWNER;
 use crate::policy::Snapshot;
 use crate::resource::Resource;
@@ -19,7 +20,7 @@ use crate::session::SessionFacts;
 use cedar_policy::{Authorizer, Context};
 use crypto::WallMs;
 use crypto::id::{EntityId, TenantId};
-use memo::{Key, KeyRef, Memo};
+use memo::{ApartKey, Key};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use std::net::IpAddr;
@@ -41,9 +42,7 @@ pub struct RequestContext {
 /// How often what happened since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Counters {
-    /// Decisions whose static part was remembered.
-    pub remembered: u64,
-    /// Decisions whose static part was made.
+    /// Outcomes that were made and are remembered.
     pub made: u64,
     /// Calls of Cedar's evaluator.
     pub cedar_calls: u64,
@@ -57,12 +56,12 @@ pub struct Decider {
     tenants: papaya::HashMap<TenantId, Arc<Installed>>,
     install: Mutex<()>,
     subjects: Cache<(TenantId, EntityId), Arc<Known>>,
-    memo: Cache<Key, Memo>,
+    apart: Cache<ApartKey, Arc<Verdict>>,
+    memo: Cache<Key, Arc<Verdict>>,
     /// Source address and TLS as Cedar takes them.
     places: Cache<(IpAddr, bool), Context>,
     authorizer: Authorizer,
     serial: AtomicU64,
-    remembered: AtomicU64,
     made: AtomicU64,
     cedar_calls: AtomicU64,
     unevaluable: AtomicU64,
@@ -88,11 +87,11 @@ impl Decider {
             tenants: papaya::HashMap::new(),
             install: Mutex::new(()),
             subjects: Cache::new(SUBJECTS_MAX),
+            apart: Cache::new(VERDICTS_MAX),
             memo: Cache::new(MEMO_MAX),
             places: Cache::new(PLACES_MAX),
             authorizer: Authorizer::new(),
             serial: AtomicU64::new(1),
-            remembered: AtomicU64::new(0),
             made: AtomicU64::new(0),
             cedar_calls: AtomicU64::new(0),
             unevaluable: AtomicU64::new(0),
@@ -133,23 +132,10 @@ impl Decider {
         let tenants = self.tenants.pin();
         let Some(installed) = tenants.get(&who.tenant) else { return Decision::deny(DenyReason::NotLoaded) };
         let known = self.known(who, installed);
-        let key = KeyRef { slot: known.slot, action, kind: resource.kind(), id: resource.id() };
-        let memo = match self.memo.get(&key) {
-            Some(memo) => {
-                self.remembered.fetch_add(1, Ordering::Relaxed);
-                memo
-            }
-            None => {
-                self.made.fetch_add(1, Ordering::Relaxed);
-                let memo = self.settle(installed, &known, action, resource);
-                self.memo.insert(key.to_owned(), memo.clone());
-                memo
-            }
-        };
-        let decision = match memo {
-            Memo::Settled(decision) => decision,
-            Memo::Open(open) => self.finish(&open, &known, cx),
-        };
+        // Nothing but a defect of ours makes no decision here, and then the answer is no.
+        let decision = Decider::broken(installed, &known, action)
+            .or_else(|| self.evaluate(&installed.snapshot, &known, action, resource, cx))
+            .unwrap_or_else(|| Decision::deny(DenyReason::Unevaluable));
         if matches!(decision, Decision::Deny { why: DenyReason::Unevaluable, .. }) {
             self.unevaluable.fetch_add(1, Ordering::Relaxed);
         }
@@ -159,7 +145,6 @@ impl Decider {
     /// How often what happened.
     pub fn counters(&self) -> Counters {
         Counters {
-            remembered: self.remembered.load(Ordering::Relaxed),
             made: self.made.load(Ordering::Relaxed),
             cedar_calls: self.cedar_calls.load(Ordering::Relaxed),
             unevaluable: self.unevaluable.load(Ordering::Relaxed),

@@ -2,6 +2,7 @@
 
 mod built_in;
 mod parse;
+mod plan;
 mod record;
 mod schema;
 mod scope;
@@ -16,7 +17,7 @@ pub use schema::schema_text;
 pub use snapshot::Snapshot;
 pub use store::{Listed, PolicyStore};
 
+pub(crate) use plan::{ConditionSet, Plan};
 pub(crate) use record::{Removed, Written};
 pub(crate) use schema::{Types, types};
 pub(crate) use scope::Subject;
-pub(crate) use snapshot::{ConditionSet, Kept};

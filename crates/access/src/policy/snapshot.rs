@@ -1,15 +1,16 @@
 //! An immutable index over a tenant's policies.
 
 use super::parse::ValidPolicy;
+use super::plan::{NotASet, Plan};
 use super::scope::{PrincipalScope, ResourceScope, Subject};
 use super::statement::Statement;
 use crate::action::Action;
-use crate::limits::SETS_MAX;
+use crate::limits::PLANS_MAX;
 use crate::resource::{Resource, ResourceKind};
 use cedar_policy::PolicySet;
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The policies of one tenant as of one generation: never changes, shared by every request that began under it.
 #[derive(Debug)]
@@ -20,7 +21,9 @@ pub struct Snapshot {
     entities: HashMap<Box<str>, Shelf>,
     roles: HashMap<Box<str>, Shelf>,
     broken: Vec<Arc<str>>,
-    sets: Mutex<HashMap<Box<[u32]>, Arc<ConditionSet>>>,
+    /// By candidates.
+    plans: papaya::HashMap<Box<[u32]>, Arc<Plan>>,
+    next_plan: AtomicU64,
 }
 
 /// Statements about one principal, one role or anybody, by what they are about.
@@ -32,26 +35,6 @@ struct Shelf {
     below: HashMap<Box<str>, Vec<u32>>,
 }
 
-/// Conditions to be evaluated together.
-#[derive(Debug)]
-pub(crate) struct ConditionSet {
-    pub(crate) policies: PolicySet,
-    pub(crate) rules: Vec<Arc<str>>,
-    pub(crate) uses_entities: bool,
-    pub(crate) uses_now: bool,
-    /// Levels of the deepest condition.
-    pub(crate) depth: usize,
-}
-
-/// Which conditions of the candidates a set keeps.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kept {
-    /// Those that give the same answer whenever asked.
-    Static,
-    /// Those that look at the circumstances.
-    Dynamic,
-}
-
 impl Snapshot {
     pub(super) fn build(generation: u64, policies: &[Arc<ValidPolicy>], broken: Vec<Arc<str>>) -> Snapshot {
         let mut snapshot = Snapshot {
@@ -61,7 +44,8 @@ impl Snapshot {
             entities: HashMap::new(),
             roles: HashMap::new(),
             broken,
-            sets: Mutex::default(),
+            plans: papaya::HashMap::new(),
+            next_plan: AtomicU64::new(0),
         };
         for statement in policies.iter().flat_map(|policy| policy.statements()) {
             let Ok(number) = u32::try_from(snapshot.statements.len()) else { break };
@@ -120,56 +104,24 @@ impl Snapshot {
         found
     }
 
-    /// The conditions of these candidates as one set for Cedar; kept for the next who needs the same.
-    ///
-    /// `None` when there is none of that sort.
-    pub(crate) fn conditions(&self, candidates: &[u32], kept: Kept) -> Result<Option<Arc<ConditionSet>>, NotASet> {
-        let numbers: Box<[u32]> = candidates
-            .iter()
-            .copied()
-            .filter(|number| {
-                let condition = self.statement(*number).and_then(|statement| statement.condition.as_ref());
-                condition.is_some_and(|c| c.uses_context == (kept == Kept::Dynamic))
-            })
-            .collect();
-        if numbers.is_empty() {
-            return Ok(None);
+    /// What there is to evaluate for these candidates; kept for the next who has the same.
+    pub(crate) fn plan(&self, candidates: &[u32]) -> Result<Arc<Plan>, NotASet> {
+        let plans = self.plans.pin();
+        if let Some(plan) = plans.get(candidates) {
+            return Ok(Arc::clone(plan));
         }
-        if let Some(set) = self.sets.lock().get(&numbers) {
-            return Ok(Some(set.clone()));
+        let statements: Vec<_> = candidates.iter().filter_map(|number| self.statement(*number)).collect();
+        let plan = Arc::new(Plan::new(self.next_plan.fetch_add(1, Ordering::Relaxed), &statements)?);
+        if plans.len() >= PLANS_MAX {
+            plans.clear();
         }
-        let statements = numbers.iter().filter_map(|number| self.statement(*number));
-        let conditions: Vec<_> = statements.clone().filter_map(|statement| statement.condition.as_ref()).collect();
-        let policies = PolicySet::from_policies(conditions.iter().map(|c| c.policy.clone())).map_err(|_| NotASet)?;
-        let set = Arc::new(ConditionSet {
-            policies,
-            rules: statements.map(|statement| statement.rule.clone()).collect(),
-            uses_entities: conditions.iter().any(|c| c.uses_entities),
-            uses_now: conditions.iter().any(|c| c.uses_now),
-            depth: conditions.iter().map(|c| c.depth).max().unwrap_or(0),
-        });
-        let mut sets = self.sets.lock();
-        if sets.len() >= SETS_MAX {
-            sets.clear();
-        }
-        sets.insert(numbers, set.clone());
-        Ok(Some(set))
+        plans.insert(candidates.into(), Arc::clone(&plan));
+        Ok(plan)
     }
 
     /// All statements as written, as one set: what the index and the split must equal.
     pub(crate) fn whole(&self) -> Result<PolicySet, NotASet> {
         PolicySet::from_policies(self.statements.iter().map(|statement| statement.whole.clone())).map_err(|_| NotASet)
-    }
-}
-
-/// Statements that do not make a set; cannot happen while rule ids are unique.
-#[derive(Debug)]
-pub(crate) struct NotASet;
-
-impl ConditionSet {
-    /// The rule with this id.
-    pub(crate) fn rule(&self, id: &str) -> Arc<str> {
-        self.rules.iter().find(|rule| &***rule == id).cloned().unwrap_or_else(|| id.into())
     }
 }
 

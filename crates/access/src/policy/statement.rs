@@ -1,7 +1,7 @@
 //! One permit or forbid, taken apart: its scope for the index, its condition for Cedar.
 
 use super::scope::{PrincipalScope, ResourceScope, action_bits};
-use cedar_policy::pst::{self, Clause, Expr, Literal, Var};
+use cedar_policy::pst::{self, BinaryOp, Clause, Expr, Literal, UnaryOp, Var};
 use cedar_policy::{Effect, Policy, PolicyId};
 use std::sync::Arc;
 
@@ -24,12 +24,16 @@ pub(crate) struct Statement {
 #[derive(Debug)]
 pub(crate) struct Condition {
     pub(crate) policy: Policy,
-    /// Looks at the circumstances of the request: evaluated each time.
+    /// Looks at the circumstances of the request.
     pub(crate) uses_context: bool,
     /// Looks at the time.
     pub(crate) uses_now: bool,
+    /// Looks at the resource.
+    pub(crate) uses_resource: bool,
     /// Looks at principal, action or resource: needs their entities.
     pub(crate) uses_entities: bool,
+    /// Its evaluation may end in an error, as that of arithmetic may; a valid condition without such parts is true or false.
+    pub(crate) can_fail: bool,
     /// Levels of its expression; Cedar's evaluator recurses as deep.
     pub(crate) depth: usize,
 }
@@ -78,7 +82,9 @@ impl Condition {
             policy,
             uses_context: used.context,
             uses_now: used.now,
+            uses_resource: used.resource,
             uses_entities: used.entities,
+            can_fail: used.failing,
             depth: used.depth,
         })
     }
@@ -88,7 +94,9 @@ impl Condition {
 struct Used {
     context: bool,
     now: bool,
+    resource: bool,
     entities: bool,
+    failing: bool,
     depth: usize,
 }
 
@@ -107,12 +115,19 @@ impl Used {
                 }
                 // The time itself, or the whole of the circumstances.
                 Expr::Var(Var::Context) => (self.context, self.now) = (true, true),
-                Expr::Var(Var::Principal | Var::Action | Var::Resource) => self.entities = true,
-                Expr::UnaryOp { expr, .. }
-                | Expr::GetAttr { expr, .. }
-                | Expr::HasAttr { expr, .. }
-                | Expr::Like { expr, .. } => open.push((expr, below)),
-                Expr::BinaryOp { left, right, .. } => open.extend([(left, below), (right, below)]),
+                Expr::Var(Var::Principal | Var::Action) => self.entities = true,
+                Expr::Var(Var::Resource) => (self.resource, self.entities) = (true, true),
+                Expr::UnaryOp { op, expr } => {
+                    self.failing |= !is_total(*op, expr);
+                    open.push((expr, below));
+                }
+                Expr::GetAttr { expr, .. } | Expr::HasAttr { expr, .. } | Expr::Like { expr, .. } => {
+                    open.push((expr, below));
+                }
+                Expr::BinaryOp { op, left, right } => {
+                    self.failing |= !is_total_binary(*op);
+                    open.extend([(left, below), (right, below)]);
+                }
                 Expr::Is { expr, in_expr, .. } => {
                     open.push((expr, below));
                     open.extend(in_expr.iter().map(|folder| (folder, below)));
@@ -123,10 +138,45 @@ impl Used {
                 Expr::Set(items) => open.extend(items.iter().map(|item| (item, below))),
                 Expr::Record(fields) => open.extend(fields.values().map(|field| (field, below))),
                 _ => {
-                    (self.context, self.now, self.entities) = (true, true, true);
+                    (self.context, self.now, self.resource, self.entities) = (true, true, true, true);
+                    self.failing = true;
                     self.depth = usize::MAX;
                 }
             }
         }
     }
+}
+
+/// Whether the operation has a value for every operand of its type. Operands that are written out were checked with the policy.
+fn is_total(op: UnaryOp, operand: &Expr) -> bool {
+    match op {
+        UnaryOp::Not
+        | UnaryOp::IsEmpty
+        | UnaryOp::IsIPv4
+        | UnaryOp::IsIPV6
+        | UnaryOp::IsLoopback
+        | UnaryOp::IsMulticast => true,
+        UnaryOp::Ip => matches!(operand, Expr::Literal(Literal::String(_))),
+        _ => false,
+    }
+}
+
+/// As [`is_total`], of two operands.
+fn is_total_binary(op: BinaryOp) -> bool {
+    matches!(
+        op,
+        BinaryOp::Eq
+            | BinaryOp::NotEq
+            | BinaryOp::Less
+            | BinaryOp::LessEq
+            | BinaryOp::Greater
+            | BinaryOp::GreaterEq
+            | BinaryOp::And
+            | BinaryOp::Or
+            | BinaryOp::In
+            | BinaryOp::Contains
+            | BinaryOp::ContainsAll
+            | BinaryOp::ContainsAny
+            | BinaryOp::IsInRange
+    )
 }

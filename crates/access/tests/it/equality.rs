@@ -126,13 +126,16 @@ fn circumstances(dice: &mut Dice) -> RequestContext {
     }
 }
 
-/// Compares everything that is promised: yes or no, why, and the rules, which for a forbid may be some of them.
+/// Compares everything that is promised: yes or no, why, and the rules, which for a permit or forbid may be some of them.
 fn same(fast: &Decision, whole: &Decision) -> bool {
     match (fast, whole) {
         (
             Decision::Deny { rules, why: DenyReason::Forbidden },
             Decision::Deny { rules: all, why: DenyReason::Forbidden },
-        ) => !rules.is_empty() && rules.iter().all(|rule| all.iter().any(|other| other == rule)),
+        )
+        | (Decision::Allow { rules }, Decision::Allow { rules: all }) => {
+            !rules.is_empty() && rules.iter().all(|rule| all.iter().any(|other| other == rule))
+        }
         _ => fast == whole,
     }
 }
