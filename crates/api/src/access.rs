@@ -79,8 +79,9 @@ pub struct Row {
 /// Shows, without any key, that a row is in the ledger.
 ///
 /// `frame` holds a commitment to `plain`; it is leaf `index` of the segment's tree (RFC 6962, `hashes` is the
-/// path), whose root the entry at `position` holds. That the entry is in the ledger is for the reader to check with
-/// its `leaf_hash` and an inclusion proof under the newest checkpoint. Binary fields are standard base64.
+/// path), whose root stands in clear in the entry at `position`. That the entry is in the ledger is for the reader to
+/// check with the leaf hash of `entry` and an inclusion proof under the newest checkpoint. Binary fields are standard
+/// base64.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RowProof {
     /// Salt and row, as they were sealed.
@@ -95,8 +96,8 @@ pub struct RowProof {
     pub segment: Segment,
     /// Where the segment's entry stands.
     pub position: Position,
-    /// RFC 6962 leaf hash of that entry.
-    pub leaf_hash: String,
+    /// That entry as it stands in the ledger: what it says of the segment in clear, the rest sealed.
+    pub entry: String,
 }
 
 /// A page of rows.

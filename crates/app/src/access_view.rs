@@ -6,9 +6,9 @@ use crate::limits;
 use crate::reply::Page;
 use crate::secret::name_of;
 use access::{PrincipalName, Resource};
+use bytes::Bytes;
+use crypto::WallMs;
 use crypto::id::EntityId;
-use crypto::merkle::leaf_hash;
-use crypto::{Hash, WallMs};
 use ledger::access_log::{ClosedSegment, Filter, Numbered, OutcomeIs, RowCursor, RowProof};
 use ledger::code::{PRINCIPAL_NOT_FOUND, STORAGE_DAMAGED};
 use ledger::{Position, Prefix, Refusal};
@@ -44,8 +44,8 @@ pub struct RowShown {
     pub principal: Option<String>,
     /// Its proof, if asked for.
     pub proof: Option<RowProof>,
-    /// RFC 6962 leaf hash of the segment's entry, with the proof.
-    pub leaf_hash: Option<Hash>,
+    /// The segment's entry as it stands in the ledger, with the proof. Holds no name and no value in clear.
+    pub entry: Option<Bytes>,
 }
 
 /// A segment of the log as shown.
@@ -88,7 +88,7 @@ pub async fn query(grant: Authorized, query: AccessQuery) -> Result<Page<RowShow
         false => vec![None; page.rows.len()],
     };
     let mut names: BTreeMap<EntityId, Option<String>> = BTreeMap::new();
-    let mut leaves = BTreeMap::new();
+    let mut entries = BTreeMap::new();
     let mut items = Vec::with_capacity(page.rows.len());
     for (row, proof) in page.rows.into_iter().zip(proofs) {
         let principal = match row.row.entity {
@@ -102,26 +102,26 @@ pub async fn query(grant: Authorized, query: AccessQuery) -> Result<Page<RowShow
                 }
             },
         };
-        let leaf_hash = match &proof {
+        let entry = match &proof {
             None => None,
-            Some(proof) => Some(leaf(&grant, proof.position, &mut leaves).await?),
+            Some(proof) => Some(entry_at(&grant, proof.position, &mut entries).await?),
         };
-        items.push(RowShown { row, principal, proof, leaf_hash });
+        items.push(RowShown { row, principal, proof, entry });
     }
     let next = page.next.map(|next| cursors.write(tenant, &bound, &next.to_string())).transpose()?;
     Ok(Page { items, next })
 }
 
-/// Leaf hash of an entry; rows of one segment share it.
-async fn leaf(grant: &Authorized, at: Position, known: &mut BTreeMap<u64, Hash>) -> Result<Hash, Refusal> {
-    if let Some(hash) = known.get(&at.index) {
-        return Ok(*hash);
+/// A segment's entry; its rows share it.
+async fn entry_at(grant: &Authorized, at: Position, known: &mut BTreeMap<u64, Bytes>) -> Result<Bytes, Refusal> {
+    if let Some(entry) = known.get(&at.index) {
+        return Ok(entry.clone());
     }
     let missing = || Refusal::new(&STORAGE_DAMAGED, "the entry of a segment is missing");
     let found = grant.ledger().entries(at.index, 1).await?;
-    let hash = leaf_hash(&found.first().ok_or_else(missing)?.bytes);
-    known.insert(at.index, hash);
-    Ok(hash)
+    let entry = found.first().ok_or_else(missing)?.bytes.clone();
+    known.insert(at.index, entry.clone());
+    Ok(entry)
 }
 
 /// The segments of the log, oldest first. Errors: `storage.unavailable`.

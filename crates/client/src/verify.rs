@@ -86,9 +86,8 @@ pub async fn ledger(
     seen: Option<&Seen>,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Verified, Error> {
-    let checkpoint = newest(client, key).await?;
+    let (checkpoint, extends) = newest_since(client, key, seen).await?;
     let size = checkpoint.size;
-    let extends = consistent(client, &checkpoint, seen).await?;
     let mut tally = Tally::default();
     while tally.size() < size {
         let limit = u32::try_from(size.saturating_sub(tally.size())).unwrap_or(PAGE_MAX).min(PAGE_MAX);
@@ -118,6 +117,20 @@ pub fn signed(note: &str, key: &VerifierKey) -> Result<Checkpoint, Error> {
 /// Errors: `Corrupt`, code `ledger.checkpoint_invalid`.
 pub async fn newest(client: &Client, key: &VerifierKey) -> Result<Checkpoint, Error> {
     signed(&client.ledger().checkpoint().await?, key)
+}
+
+/// Fetches the newest checkpoint and checks who signed it and that it extends the one verified before, whose size is given
+/// back.
+///
+/// Errors: `Corrupt`, codes `ledger.checkpoint_invalid`, `ledger.rolled_back`, `ledger.forked`.
+pub async fn newest_since(
+    client: &Client,
+    key: &VerifierKey,
+    seen: Option<&Seen>,
+) -> Result<(Checkpoint, Option<u64>), Error> {
+    let checkpoint = newest(client, key).await?;
+    let extends = consistent(client, &checkpoint, seen).await?;
+    Ok((checkpoint, extends))
 }
 
 /// Checks with the server's proof that `leaf` stands at `index` of the ledger.

@@ -66,7 +66,8 @@ pub(crate) async fn read(state: &State, rules: &RuleBook, stored: &StoredBatch, 
 pub(crate) fn open_entry(state: &State, index: u64, entry: &Bytes) -> Result<(TenantId, Fact), Refusal> {
     let name = || format!("entry {index} of shard {}", state.shard.0);
     let named = |why: crate::Damaged| Refusal::new(&code::STORAGE_DAMAGED, format!("{}: {why}", name()));
-    let (tenant, sealed) = split_entry(entry).map_err(named)?;
+    let parts = split_entry(entry).map_err(named)?;
+    let (tenant, sealed) = (parts.tenant, parts.sealed);
     let header = Header::parse(sealed).map_err(|error| damaged(&name(), &error))?;
     let keys = state
         .ring
@@ -74,7 +75,9 @@ pub(crate) fn open_entry(state: &State, index: u64, entry: &Bytes) -> Result<(Te
         .map_err(|_| Refusal::new(&code::STORAGE_DAMAGED, format!("{} names a tenant that has no keys", name())))?;
     let log = keys.log_by_id(header.key_id).map_err(|error| damaged(&name(), &error))?;
     let plain = log.open(Aad::entry(tenant, state.shard.0, index), sealed).map_err(|error| damaged(&name(), &error))?;
-    Ok((tenant, decode_fact(plain.expose()).map_err(named)?))
+    let fact = decode_fact(plain.expose()).map_err(named)?;
+    parts.agree(&fact).map_err(named)?;
+    Ok((tenant, fact))
 }
 
 /// Opens a side row.

@@ -3,7 +3,7 @@
 use crate::code::{self, Refusal};
 use crate::committer::{GROUP_BYTES_MAX, GROUP_RECORDS_MAX};
 use crate::draft::{Change, Draft};
-use crate::entry::{BatchRow, ENTRY_BYTES_MAX, encode_fact};
+use crate::entry::{BatchRow, ENTRY_BYTES_MAX, encode_entry, encode_fact};
 use crate::house;
 use crate::keyspace::RecordKey;
 use crate::replay::{self, Replay};
@@ -248,13 +248,11 @@ impl<'a> Build<'a> {
         let plain = encode_fact(operation, self.now, actor, event)?;
         let aad = Aad::entry(tenant, self.state.shard.0, index);
         let sealed = log.seal(self.entropy, aad, &plain).map_err(|error| seal_fail(&error))?;
-        let mut entry = Vec::with_capacity(sealed.len().saturating_add(16));
-        entry.extend_from_slice(tenant.as_bytes());
-        entry.extend_from_slice(&sealed);
+        let entry = encode_entry(tenant, event, &sealed)?;
         if entry.len() > ENTRY_BYTES_MAX {
             return Err(Refusal::new(&code::LEDGER_TOO_LARGE, "an event is larger than an entry may be"));
         }
-        Ok(entry.into())
+        Ok(entry)
     }
 
     /// A worn or old log key gets a successor in this very batch, whatever becomes of the unit.

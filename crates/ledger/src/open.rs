@@ -3,7 +3,7 @@
 use crate::code::{self, Refusal};
 use crate::committer::{Committer, Waiting};
 use crate::draft::RuleBook;
-use crate::entry::{BatchRow, encode_fact};
+use crate::entry::{BatchRow, encode_entry, encode_fact};
 use crate::fold::Folder;
 use crate::house::{self, HouseEvent, HouseRules};
 use crate::ledger::{Inner, Ledger};
@@ -265,5 +265,5 @@ fn first_entry(
     let plain = encode_fact(operation, now, &Actor::SYSTEM, event)?;
     let aad = Aad::entry(TenantId::SYSTEM, parts.shard.0, index);
     let sealed = log.seal(parts.entropy.as_ref(), aad, &plain).map_err(|error| seal_fail(&error))?;
-    Ok([TenantId::SYSTEM.as_bytes().as_slice(), &sealed].concat().into())
+    Ok(encode_entry(TenantId::SYSTEM, event, &sealed)?)
 }

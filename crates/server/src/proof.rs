@@ -7,16 +7,20 @@ use crypto::{Hash, WallMs};
 use ledger::Position;
 use ledger::access_log::{ClosedSegment, LogId, NotProven, Row, RowProof};
 
-/// Checks that a row is what its proof says was logged: the row's fields, their commitment in the stored frame, and
-/// the frame's place in the tree of its segment. The name of the principal is not part of a row.
+/// Checks that a row is what its proof says was logged: the row's fields, their commitment in the stored frame, the
+/// frame's place in the tree of its segment, and the entry that closes it. The name of the principal is no part of a row.
 ///
-/// That the segment's entry, `proof.position` with `proof.leaf_hash`, is in the ledger is for the caller to check.
+/// Gives where the segment's entry stands and its RFC 6962 leaf hash, computed here from an entry that names this very
+/// segment and root in clear. That this leaf is in the ledger is for the caller to check.
 ///
 /// Errors: `NotProven`, also without a proof. Never panics, whatever the bytes.
-pub fn check_row(shown: &Shown) -> Result<(), NotProven> {
-    let proof = shown.proof.as_ref().ok_or(NotProven)?;
-    let opened = read(proof).ok_or(NotProven)?.open()?;
-    if same(&opened.row, shown) { Ok(()) } else { Err(NotProven) }
+pub fn check_row(shown: &Shown) -> Result<(Position, Hash), NotProven> {
+    let wire = shown.proof.as_ref().ok_or(NotProven)?;
+    let proof = read(wire).ok_or(NotProven)?;
+    let opened = proof.open()?;
+    let entry = STANDARD.decode(&wire.entry).map_err(|_| NotProven)?;
+    let leaf = proof.anchored_by(&entry)?;
+    if same(&opened.row, shown) { Ok((proof.position, leaf)) } else { Err(NotProven) }
 }
 
 fn read(wire: &Wire) -> Option<RowProof> {

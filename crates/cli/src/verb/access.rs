@@ -98,23 +98,25 @@ struct Report {
     key: String,
 }
 
-/// Checks each row against its proof, and each segment's entry against the signed checkpoint.
+/// Checks each row against its proof, up to the entry that closes its segment, and those entries against a checkpoint that
+/// the pinned key signed and that extends the one seen last.
 async fn verify(client: &Client, pin: &Pin, query: AccessQuery, limit: u32) -> Result<Report, Error> {
     let items = rows(client, AccessQuery { proof: true, ..query }, limit).await?;
     // Asked for after the rows, so that it covers the entries their proofs lead to.
-    let checkpoint = client::verify::newest(client, &pin.key).await?;
+    let (checkpoint, _) = client::verify::newest_since(client, &pin.key, pin.seen.as_ref()).await?;
     let mut anchors = BTreeMap::new();
     for row in &items {
-        server::check_row(row).map_err(|_| unproven(row, "its proof does not show this row"))?;
-        let Some(proof) = &row.proof else { return Err(unproven(row, "it has no proof")) };
-        let known = anchors.insert(proof.position.index, proof.leaf_hash.clone());
-        if known.is_some_and(|known| known != proof.leaf_hash) {
+        let (position, leaf) = server::check_row(row).map_err(|_| unproven(row, "its proof does not show this row"))?;
+        let segment = row.proof.as_ref().map(|proof| (proof.segment.log.clone(), proof.segment.segment));
+        let anchor = (position.index, leaf);
+        if anchors.insert(segment, anchor).is_some_and(|known| known != anchor) {
             return Err(unproven(row, "its segment has two entries"));
         }
     }
-    for (index, leaf) in &anchors {
-        client::verify::included(client, &client::verify::hash(leaf)?, *index, &checkpoint).await?;
+    for (index, leaf) in anchors.values() {
+        client::verify::included(client, leaf, *index, &checkpoint).await?;
     }
+    pin.remember(&checkpoint)?;
     let (rows, segments) = (items.len(), anchors.len());
     Ok(Report { rows, segments, size: checkpoint.size, key: pin.key.to_string() })
 }

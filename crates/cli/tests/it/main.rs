@@ -5,6 +5,7 @@
 mod command;
 mod house;
 mod inject;
+mod liar;
 mod local;
 mod proof;
 mod rights;

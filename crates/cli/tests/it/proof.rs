@@ -2,8 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::command::with;
+use api::access::{Row, RowProof};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use crypto::merkle::{leaf_hash, node_hash};
+
+use crate::command::{Ended, with};
 use crate::house::House;
+use crate::liar::Liar;
 
 #[test]
 fn a_ledger_is_verified_pinned_and_seen_to_grow() {
@@ -87,6 +93,94 @@ fn rows_are_proven_to_be_in_the_ledger() {
     house.run(&["access", "verify", "--path", "a", "--limit", "2"]).ok();
     let rows = house.run(&["--json", "access", "list", "--path", "a"]).ok().json();
     assert!(rows["items"][0]["proof"].is_null(), "proofs come when asked for only");
+}
+
+/// What `access verify` says to a server that changes the rows it shows.
+fn told(house: &House, key: &str, lie: impl Fn(&mut Vec<Row>) + Send + 'static) -> Ended {
+    let liar = Liar::start(house, lie);
+    house.run(&["get", "a"]).ok();
+    house.run(&["--addr", &liar.addr, "access", "verify", "--path", "a", "--key", key])
+}
+
+fn proof(rows: &mut [Row]) -> &mut RowProof {
+    rows[0].proof.as_mut().unwrap()
+}
+
+fn flipped(text: &str, at: usize) -> String {
+    let mut bytes = STANDARD.decode(text).unwrap();
+    bytes[at] ^= 1;
+    STANDARD.encode(bytes)
+}
+
+/// Replaces some bytes, which must be there.
+fn replaced(text: &str, old: &[u8], new: &[u8]) -> String {
+    let mut bytes = STANDARD.decode(text).unwrap();
+    let at = bytes.windows(old.len()).position(|found| found == old).unwrap();
+    bytes[at..at + new.len()].copy_from_slice(new);
+    STANDARD.encode(bytes)
+}
+
+/// Makes a read by somebody look like a list, and everything up to the segment's entry fit that.
+fn forge(rows: &mut [Row]) {
+    rows[0].act = "secret.list".to_owned();
+    let proof = proof(rows);
+    proof.plain = replaced(&proof.plain, b"secret.read", b"secret.list");
+    let commitment = [b"aumbry access row v1\0".as_slice(), &STANDARD.decode(&proof.plain).unwrap()].concat();
+    let mut frame = STANDARD.decode(&proof.frame).unwrap();
+    frame[29..61].copy_from_slice(&crypto::sha256(&commitment));
+    proof.frame = STANDARD.encode(&frame);
+    let old_root = STANDARD.decode(&proof.segment.root).unwrap();
+    let mut root = leaf_hash(&frame);
+    let siblings: Vec<_> = proof.hashes.iter().map(|hash| client::verify::hash(hash).unwrap()).collect();
+    let (mut index, mut last) = (proof.index, proof.segment.rows - 1);
+    for sibling in siblings {
+        while index == last && index % 2 == 0 {
+            (index, last) = (index / 2, last / 2);
+        }
+        root = if index % 2 == 1 { node_hash(&sibling, &root) } else { node_hash(&root, &sibling) };
+        (index, last) = (index / 2, last / 2);
+    }
+    proof.segment.root = STANDARD.encode(root);
+    proof.entry = replaced(&proof.entry, &old_root, &root);
+}
+
+#[test]
+fn a_server_that_lies_about_the_access_log_is_caught() {
+    let house = House::start();
+    house.put("a", b"1");
+    let key = house.run(&["ledger", "key"]).ok().text().trim().to_owned();
+    told(&house, &key, |_| ()).ok();
+    told(&house, &key, |rows| rows[0].act = "secret.list".to_owned()).failed(10, "access.unproven");
+    told(&house, &key, |rows| rows[0].proof = None).failed(10, "access.unproven");
+    told(&house, &key, |rows| proof(rows).plain = flipped(&proof(rows).plain, 20)).failed(10, "access.unproven");
+    told(&house, &key, |rows| proof(rows).segment.root = flipped(&proof(rows).segment.root, 0))
+        .failed(10, "access.unproven");
+    told(&house, &key, |rows| proof(rows).segment.segment += 1).failed(10, "access.unproven");
+    told(&house, &key, |rows| proof(rows).index ^= 1).failed(10, "access.unproven");
+    told(&house, &key, |rows| proof(rows).position.index -= 1).failed(10, "ledger.proof_invalid");
+    // The sealed part is as much of the entry as the clear one.
+    told(&house, &key, |rows| proof(rows).entry = flipped(&proof(rows).entry, 300)).failed(10, "ledger.proof_invalid");
+    // A forgery whose row, segment and entry fit one another: only the signed tree tells.
+    told(&house, &key, |rows| forge(rows)).failed(10, "ledger.proof_invalid");
+}
+
+#[test]
+fn the_segment_of_another_row_proves_nothing() {
+    let house = House::start();
+    house.put("a", b"1");
+    let key = house.run(&["ledger", "key"]).ok().text().trim().to_owned();
+    let earlier = std::sync::Mutex::new(None);
+    let liar = Liar::start(&house, move |rows| {
+        let mut earlier = earlier.lock().unwrap();
+        let own = proof(rows).clone();
+        if let Some(RowProof { segment, position, entry, .. }) = earlier.replace(own) {
+            *proof(rows) = RowProof { segment, position, entry, ..proof(rows).clone() };
+        }
+    });
+    let verify = || house.run(&["--addr", &liar.addr, "access", "verify", "--path", "a", "--key", &key]);
+    verify().ok();
+    house.run(&["get", "a"]).ok();
+    verify().failed(10, "access.unproven");
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn row(shown: RowShown) -> wire::Row {
             hashes: hashes(&proof.path),
             segment: segment(&proof.segment, Some(proof.position)),
             position: position(proof.position),
-            leaf_hash: shown.leaf_hash.map(|hash| base64(&hash)).unwrap_or_default(),
+            entry: shown.entry.map(|entry| base64(&entry)).unwrap_or_default(),
         }),
     }
 }

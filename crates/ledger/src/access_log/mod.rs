@@ -34,7 +34,7 @@ pub use recover::{Change, REMADE, REMAKE_SEGMENTS, Recovery, Torn};
 pub use row::{OK, ROW_LIMITS, Row, RowLimits};
 pub use segment::{
     ClosedSegment, HEADER_BYTES, Header, LogId, RemovedSegments, SEGMENT_CLOSED, SEGMENT_LIMITS, SEGMENTS_REMOVED,
-    SegmentLimits,
+    SegmentLimits, Statement,
 };
 pub use sink::{Anchor, Anchored, Chunk, Numbered, Role, RowKeys, Shelf, Sink, SinkError};
 pub use sources::{OWN_ROWS_PER_SECOND, SOURCES_MAX};

@@ -3,12 +3,13 @@
 use super::frame::Frame;
 use super::log::AccessLog;
 use super::read::refusal;
-use super::segment::ClosedSegment;
+use super::segment::{ClosedSegment, Statement};
 use super::sink::{Anchor, Anchored, Numbered, RowKeys};
 use super::unseal;
 use super::verify::{Bad, Report, Verifier, Wrong};
 use super::walk::{Fault, Walk};
 use crate::code::{LEDGER_RANGE, Refusal};
+use crate::entry;
 use crate::unit::Position;
 use bytes::Bytes;
 use crypto::Hash;
@@ -18,9 +19,9 @@ use std::ops::Range;
 
 /// Shows that a row was logged, without any key.
 ///
-/// The plaintext is committed to in the frame, the frame is a leaf of the segment's tree, the tree's root is in the
-/// segment's entry, and the entry is in the ledger at `position`, which is for the reader to check with an inclusion
-/// proof.
+/// The plaintext is committed to in the frame, the frame is a leaf of the segment's tree ([`RowProof::open`]), the tree's
+/// root stands in clear in the segment's entry ([`RowProof::anchored_by`]), and the entry is in the ledger at `position`,
+/// which is for the reader to check with an inclusion proof.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RowProof {
     /// Salt and encoded row.
@@ -64,6 +65,15 @@ impl RowProof {
             .map_err(|_| NotProven)?;
         let row = unseal::read(&frame, &self.plain).ok_or(NotProven)?;
         Ok(Numbered { segment: self.segment.number, sequence, clear: frame.clear, row })
+    }
+
+    /// The RFC 6962 leaf of `entry`, which says in clear that `segment` is closed, exactly as it stands here. What is left
+    /// is to check that this leaf stands at `position` of a tree whose root was signed. Never panics, whatever the bytes.
+    pub fn anchored_by(&self, entry: &[u8]) -> Result<Hash, NotProven> {
+        match entry::statement(entry) {
+            Ok(Some(Statement::Closed(stated))) if stated == self.segment => Ok(merkle::leaf_hash(entry)),
+            _ => Err(NotProven),
+        }
     }
 }
 

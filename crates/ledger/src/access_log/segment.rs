@@ -150,6 +150,26 @@ enum Body {
     RemovedV1(RemovedSegments),
 }
 
+/// What the ledger says of segments.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Statement {
+    /// This one takes no further row.
+    Closed(ClosedSegment),
+    /// These are gone.
+    Removed(RemovedSegments),
+}
+
+impl Statement {
+    /// Reads the body of either event, all of it. Never panics, whatever the bytes.
+    pub fn decode(body: &[u8]) -> Result<Statement, Damaged> {
+        match postcard::take_from_bytes(body) {
+            Ok((Body::ClosedV1(segment), [])) => Ok(Statement::Closed(segment)),
+            Ok((Body::RemovedV1(removed), [])) => Ok(Statement::Removed(removed)),
+            _ => Err(Damaged("an entry about access segments".into())),
+        }
+    }
+}
+
 impl ClosedSegment {
     /// Body of the event [`SEGMENT_CLOSED`].
     pub fn encode(&self) -> Result<Vec<u8>, Damaged> {
