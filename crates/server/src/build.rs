@@ -1,13 +1,14 @@
 //! From a checked configuration to a server that is bound and opened but answers nothing yet.
 
 use crate::clock::SystemClock;
-use crate::config::{AccessSync, Config};
+use crate::config::Config;
 use crate::files;
 use crate::listener::{Answer, Connections, Limits, Listener};
 use crate::places::Places;
+use crate::retention::Retention;
 use crate::run::Built;
 use crate::seal::{Found, KeyFileSeal};
-use crate::sinks::{FileSink, WhenSynced};
+use crate::sinks::{Opening, StreamSink};
 use crate::surroundings::House;
 use crate::tasks::{TokioDelay, TokioTasks};
 use crate::tls::{Identity, OwnCertificates, TlsFiles};
@@ -24,8 +25,6 @@ use storage::{Shard, Sqlite, SqliteOptions, Storage};
 
 /// The shard of a server of its own.
 pub(crate) const SHARD: Shard = Shard(0);
-/// Bytes for records kept in memory.
-const CACHE_BYTES: u64 = 48 << 20;
 
 /// What a server takes from outside; tests give others.
 #[derive(Clone, Debug)]
@@ -36,7 +35,7 @@ pub struct Seams {
     pub entropy: Arc<dyn Entropy>,
     /// A store in place of the one the configuration names.
     pub storage: Option<Arc<dyn Storage>>,
-    /// Sinks in place of the file in the data folder.
+    /// Sinks in place of those the configuration names.
     pub sinks: Option<Vec<Arc<dyn Sink>>>,
     system_clock: Option<Arc<SystemClock>>,
 }
@@ -112,7 +111,7 @@ pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Bui
     seal.settle()?;
     let Opened { ledger, drivers, begun } = opened;
     let drivers = drivers.into_iter().map(tokio::spawn).collect();
-    let log = open_log(config, places, &ledger, &seams).await?;
+    let (log, streams) = open_log(config, places, &ledger, &storage, &seams).await?;
     let home = app::bootstrap::home(&ledger).await?;
     let app = App::new(app::Parts {
         ledger: ledger.clone(),
@@ -139,8 +138,10 @@ pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Bui
     let busy = "choose another address with --listen, or stop what listens there";
     let listener = listener.map_err(|e| StartError::new(format!("{}: {e}", config.rest.listen), busy))?;
     let address = listener.address().map_err(|e| StartError::new(e, ""))?;
+    let clock = Arc::clone(&seams.clock);
     let door = Door::new(app.clone(), Arc::new(house), seams.clock, seams.entropy, door_settings(config));
     let (rotate_every, drain) = (config.keys.rotate_every.0, config.server.drain_max.0);
+    let retention = Retention { keep: config.access.keep, clock };
     let made_seal = found == Found::Made;
     Ok(Built {
         address,
@@ -155,6 +156,8 @@ pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Bui
         connections,
         drivers,
         rotate_every,
+        retention,
+        streams,
         drain,
         storage,
     })
@@ -189,22 +192,22 @@ async fn open_ledger(
         delay: Arc::new(TokioDelay),
         rules: rules(),
         cluster: config.ledger.cluster.clone(),
-        cache_bytes: CACHE_BYTES,
+        // The ledger takes this much for records and as much again for values.
+        cache_bytes: config.cache.bytes.0 / 2,
     };
     Ok(ledger::open(parts).await?)
 }
 
-async fn open_log(config: &Config, places: &Places, ledger: &Ledger, seams: &Seams) -> Result<AccessLog, StartError> {
-    let when = match config.access.sync {
-        AccessSync::Second => WhenSynced::EachSecond,
-        AccessSync::Always => WhenSynced::Always,
-    };
-    let sinks: Vec<Arc<dyn Sink>> = match &seams.sinks {
-        Some(sinks) => sinks.clone(),
-        None => {
-            let file = FileSink::open(&places.access, when, Arc::clone(&seams.clock));
-            vec![Arc::new(file.map_err(|error| StartError::new(error, ""))?)]
-        }
+async fn open_log(
+    config: &Config,
+    places: &Places,
+    ledger: &Ledger,
+    storage: &Arc<dyn Storage>,
+    seams: &Seams,
+) -> Result<(AccessLog, Vec<Arc<StreamSink>>), StartError> {
+    let (sinks, streams) = match &seams.sinks {
+        Some(sinks) => (sinks.clone(), Vec::new()),
+        None => Opening { config: &config.access, places, ledger, storage, clock: &seams.clock }.sinks().await?,
     };
     let parts = ledger::access_log::Parts {
         sinks,
@@ -220,7 +223,7 @@ async fn open_log(config: &Config, places: &Places, ledger: &Ledger, seams: &Sea
     for bad in recovery.damaged {
         tracing::error!(?bad, "the access log is damaged; `aumbry access verify` names it");
     }
-    Ok(log)
+    Ok((log, streams))
 }
 
 fn tls_files(config: &Config, places: &Places, clock: &dyn Clock) -> Result<TlsFiles, StartError> {

@@ -11,6 +11,7 @@ pub mod listener;
 pub mod offline;
 mod places;
 mod proof;
+mod retention;
 mod run;
 pub mod seal;
 mod serve;

@@ -6,11 +6,12 @@ use crate::build::{SHARD, rules};
 use crate::clock::SystemClock;
 use crate::places::Places;
 use crate::seal::KeyFileSeal;
-use crate::sinks::{FileSink, WhenSynced};
+use crate::sinks::sinks_at_rest;
 use crate::tasks::TokioDelay;
 use crypto::seam::{Seal, SystemEntropy};
-use ledger::access_log::{Anchor, RowKeys, Shelf, Sink, Verifier};
+use ledger::access_log::{Anchor, Header, LogId, RowKeys, Shelf, Verifier, best_copy};
 use ledger::{Opened, Refusal, Verification};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use storage::{Sqlite, SqliteOptions, Storage};
@@ -79,10 +80,12 @@ pub async fn verify_data_dir(data: &Path, seal: Option<&Path>, key: Option<&str>
         ("orphans", checked.orphans),
     ];
     let opened = match seal {
-        Some(seal) if findings.bad.is_empty() => Some(open_ledger(storage, seal).await.map_err(failed)?.ledger),
+        Some(seal) if findings.bad.is_empty() => {
+            Some(open_ledger(Arc::clone(&storage), seal).await.map_err(failed)?.ledger)
+        }
         _ => None,
     };
-    verify_rows(data, opened.as_ref(), &mut findings).await?;
+    verify_rows(data, &storage, opened.as_ref(), &mut findings).await?;
     Ok(findings)
 }
 
@@ -102,30 +105,58 @@ pub async fn rebuild(data: &Path, seal: &Path) -> Result<u64, OfflineError> {
     Ok(removed)
 }
 
-/// Checks the segments of the access log, with their entries and keys if the ledger is open.
+/// Checks the segments of the access log wherever they are, with their entries and keys if the ledger is open.
 async fn verify_rows(
     data: &Path,
+    storage: &Arc<dyn Storage>,
     ledger: Option<&ledger::Ledger>,
     findings: &mut Findings,
 ) -> Result<(), OfflineError> {
-    let folder = Places::access_of(data);
-    if !folder.exists() {
-        return Ok(());
-    }
-    let sink = FileSink::open(&folder, WhenSynced::EachSecond, Arc::new(SystemClock::new())).map_err(failed)?;
-    let shelf: &dyn Shelf = sink.shelf().ok_or_else(|| failed("the access log cannot be read"))?;
-    let mut verifier = Verifier::new();
-    if let Some((oldest, newest)) = shelf.range().await.map_err(failed)? {
-        for number in oldest..=newest {
-            let bytes = shelf.read(number).await.map_err(failed)?;
-            let log = bytes.as_deref().and_then(|bytes| ledger::access_log::Header::take(bytes).ok());
-            let entry = match (ledger, log) {
-                (Some(ledger), Some((header, ..))) => ledger.find(header.log, number).await.map_err(failed)?,
-                _ => None,
-            };
-            let keys = ledger.map(|ledger| -> &dyn RowKeys { ledger });
-            verifier.segment(number, bytes.as_deref(), entry.as_ref().map(|found| &found.segment), keys);
+    let sinks = sinks_at_rest(&Places::access_of(data), storage, Arc::new(SystemClock::new())).await.map_err(failed)?;
+    let mut logs: BTreeMap<Option<LogId>, Vec<&dyn Shelf>> = BTreeMap::new();
+    for shelf in sinks.iter().filter_map(|sink| sink.shelf()) {
+        if let Some((_, newest)) = shelf.range().await.map_err(failed)? {
+            let header = shelf.head(newest).await.map_err(failed)?;
+            let log = header.and_then(|bytes| Header::take(&bytes).ok().map(|(header, ..)| header.log));
+            logs.entry(log).or_default().push(shelf);
         }
+    }
+    if logs.is_empty() {
+        findings.checked.extend([("segments", 0), ("rows", 0)]);
+    }
+    for shelves in logs.values() {
+        verify_log(shelves, ledger, findings).await?;
+    }
+    Ok(())
+}
+
+/// Checks one log; of each segment the best copy.
+async fn verify_log(
+    shelves: &[&dyn Shelf],
+    ledger: Option<&ledger::Ledger>,
+    findings: &mut Findings,
+) -> Result<(), OfflineError> {
+    let mut numbers = BTreeSet::new();
+    for shelf in shelves {
+        if let Some((oldest, newest)) = shelf.range().await.map_err(failed)? {
+            numbers.extend([oldest, newest]);
+        }
+    }
+    let (Some(oldest), Some(newest)) = (numbers.first(), numbers.last()) else { return Ok(()) };
+    let mut verifier = Verifier::new();
+    for number in *oldest..=*newest {
+        let mut copies = Vec::new();
+        for shelf in shelves {
+            copies.extend(shelf.read(number).await.map_err(failed)?);
+        }
+        let bytes = best_copy(copies);
+        let log = bytes.as_deref().and_then(|bytes| Header::take(bytes).ok());
+        let entry = match (ledger, log) {
+            (Some(ledger), Some((header, ..))) => ledger.find(header.log, number).await.map_err(failed)?,
+            _ => None,
+        };
+        let keys = ledger.map(|ledger| -> &dyn RowKeys { ledger });
+        verifier.segment(number, bytes.as_deref(), entry.as_ref().map(|found| &found.segment), keys);
     }
     let report = verifier.finish();
     findings.checked.extend([("segments", report.segments), ("rows", report.rows)]);

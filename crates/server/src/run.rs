@@ -1,6 +1,8 @@
 //! A built server: running it, and ending it so that nothing that was answered is lost.
 
 use crate::listener::{Connections, Listener};
+use crate::retention::Retention;
+use crate::sinks::StreamSink;
 use crate::tasks;
 use crate::tls::Identity;
 use app::App;
@@ -37,6 +39,8 @@ pub struct Built {
     pub(crate) connections: Arc<Connections>,
     pub(crate) drivers: Vec<JoinHandle<()>>,
     pub(crate) rotate_every: Duration,
+    pub(crate) retention: Retention,
+    pub(crate) streams: Vec<Arc<StreamSink>>,
     pub(crate) drain: Duration,
     pub(crate) storage: Arc<dyn Storage>,
 }
@@ -53,6 +57,9 @@ pub enum Ended {
 /// Longest wait for the log and the ledger to write what waits.
 const SETTLE_MAX: Duration = Duration::from_secs(10);
 
+/// Longest wait for streams to send what waits.
+const STREAMS_MAX: Duration = Duration::from_secs(3);
+
 impl Built {
     /// The routes it answers.
     #[must_use]
@@ -63,11 +70,12 @@ impl Built {
     /// Answers requests until `stop` becomes true or the store breaks; then lets running ones end, writes what waits
     /// and frees the address and the data folder.
     pub async fn run(self, mut stop: watch::Receiver<bool>) -> Ended {
-        let Built { app, ledger, log, listener, door, connections, drivers, rotate_every, drain, storage, .. } = self;
+        let Built { app, ledger, log, listener, door, connections, drivers, drain, storage, streams, .. } = self;
         let (end, ending) = watch::channel(false);
         let tasks = [
             tokio::spawn(tasks::keep_access_log(log.clone(), ledger.clone(), ending.clone())),
-            tokio::spawn(tasks::keep_keys(app.clone(), rotate_every, ending.clone())),
+            tokio::spawn(tasks::keep_keys(app.clone(), self.rotate_every, ending.clone())),
+            tokio::spawn(self.retention.run(log.clone(), ledger.clone(), ending.clone())),
             tokio::spawn(tasks::remake_rows(app.clone(), ledger.head().size)),
         ];
         let serving = tokio::spawn(listener.serve(door, connections, ending, drain));
@@ -89,6 +97,11 @@ impl Built {
             tracing::warn!(code = refusal.code.name, "the last segment of the access log has no entry yet");
         }
         let _ = tokio::time::timeout(SETTLE_MAX, log.tick(None)).await;
+        let sent = futures::future::join_all(streams.iter().map(|stream| stream.sent()));
+        if tokio::time::timeout(STREAMS_MAX, sent).await.is_err() {
+            tracing::warn!("a stream of the access log did not get its last rows; the sinks that keep rows have them");
+        }
+        drop(streams);
         ledger.close();
         drop((app, ledger, log));
         for driver in drivers {

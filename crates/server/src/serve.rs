@@ -5,6 +5,7 @@ use crate::config::{self, ConfigError, Environment, Given, Loaded, LogFormat, Lo
 use crate::files;
 use crate::places::Places;
 use crate::run::{Built, Ended};
+use crate::sinks::{SinkChoice, StreamTarget};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub struct ServeOptions {
     pub data_dir: Option<PathBuf>,
     /// Address and port, in place of the configured ones.
     pub listen: Option<String>,
+    /// Further keys as `section.key=value`; of a key given twice the last one counts.
+    pub set: Vec<String>,
     /// Check the configuration and stop.
     pub check_config: bool,
     /// Print a commented configuration and stop.
@@ -96,6 +99,7 @@ pub fn serve(options: ServeOptions) -> Result<(), ServeError> {
 }
 
 fn load(options: &ServeOptions, environment: &Environment) -> Result<Loaded, ServeError> {
+    let mut wrong = Vec::new();
     let flags = |given: &mut Given| {
         if let Some(folder) = &options.data_dir {
             given.flag("--data-dir", "server.data_dir", folder.display().to_string());
@@ -103,8 +107,10 @@ fn load(options: &ServeOptions, environment: &Environment) -> Result<Loaded, Ser
         if let Some(listen) = &options.listen {
             given.flag("--listen", "doors.rest.listen", listen.clone());
         }
+        options.set.iter().filter_map(|pair| given.pair(pair).err()).for_each(|error| wrong.push(error));
     };
-    Ok(config::load(options.config.as_deref(), environment, flags)?)
+    let loaded = config::load(options.config.as_deref(), environment, flags);
+    if wrong.is_empty() { Ok(loaded?) } else { Err(wrong.into()) }
 }
 
 fn on_runtime(loaded: &Loaded, environment: &Environment, dev: bool) -> Result<(), ServeError> {
@@ -140,7 +146,11 @@ async fn live(loaded: &Loaded, environment: &Environment, dev: bool) -> Result<E
     if dev {
         text.push_str(&dev_lines(&built).await?);
     }
-    say(&text)?;
+    match loaded.config.access.sinks.0.contains(&SinkChoice::Stream(StreamTarget::Stdout)) {
+        // Standard output holds nothing but rows then.
+        true => std::io::stderr().lock().write_all(text.as_bytes()).unwrap_or_default(),
+        false => say(&text)?,
+    }
     let (tell, stop) = watch::channel(false);
     tokio::spawn(obey_signals(tell, built.identity.clone()));
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);

@@ -10,6 +10,7 @@ use ledger::Class;
 use ledger::access_log::AccessLog;
 use ledger::code::SEAL_INVALID;
 use rest::{Gauge, Surroundings};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The server as its doors see it.
@@ -48,6 +49,11 @@ impl Surroundings for House {
             count("aumbry_access_rows_total", "Rows written to the access log.", log.rows()),
             count("aumbry_access_groups_total", "Writes that brought them.", log.groups()),
             count("aumbry_access_refused_total", "Requests refused because no sink took their row.", log.refused()),
+            now(
+                "aumbry_access_failing",
+                "Whether no sink that keeps rows takes them.",
+                u64::from(self.log.is_failing()),
+            ),
             count("aumbry_access_shared_total", "Unauthenticated refusals that share a row.", log.shared()),
             now("aumbry_access_unanchored", "Closed segments without an entry.", number(self.log.unanchored())),
             now("aumbry_connections", "Open connections.", number(self.connections.open())),
@@ -61,11 +67,7 @@ impl Surroundings for House {
         if let Some(clock) = &self.clock {
             all.push(count("aumbry_clock_steps_back_total", "Steps back of the wall clock.", clock.steps_back()));
         }
-        for (name, sink) in self.log.sinks() {
-            let about = "Writes that a sink of the access log did not take.";
-            let label = Some(("sink", known_sink(name)));
-            all.push(Gauge { label, ..count("aumbry_sink_failures_total", about, sink.failures()) });
-        }
+        all.extend(self.sink_gauges());
         all
     }
 
@@ -89,6 +91,33 @@ impl Surroundings for House {
             }
             Ok(seal.name())
         })
+    }
+}
+
+impl House {
+    /// Sums over sinks of one kind, so that each series stands there once.
+    fn sink_gauges(&self) -> Vec<Gauge> {
+        let mut kinds: BTreeMap<&'static str, [u64; 3]> = BTreeMap::new();
+        for (name, sink) in self.log.sinks() {
+            let [failures, missed, failing] = kinds.entry(known_sink(name)).or_default();
+            *failures = failures.saturating_add(sink.failures());
+            *missed = missed.saturating_add(sink.missed_rows());
+            *failing = failing.saturating_add(u64::from(sink.failing()));
+        }
+        let columns = [
+            ("aumbry_sink_failures_total", "Writes that a sink of the access log did not take.", true),
+            ("aumbry_sink_missed_rows_total", "Rows that other sinks have and this one does not.", true),
+            ("aumbry_sink_failing", "Sinks of this kind that fail now.", false),
+        ];
+        let mut all = Vec::new();
+        for (column, (name, about, counter)) in columns.into_iter().enumerate() {
+            let of = |(sink, values): (&&'static str, &[u64; 3])| {
+                let value = values.get(column).copied().unwrap_or_default();
+                Gauge { name, about, counter, label: Some(("sink", *sink)), value }
+            };
+            all.extend(kinds.iter().map(of));
+        }
+        all
     }
 }
 

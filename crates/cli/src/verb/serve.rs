@@ -25,6 +25,9 @@ pub(crate) struct Serve {
     /// Configuration file [default: AUMBRY_CONFIG, then aumbry.toml here]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Set any key of the configuration, like access.sinks=file,store; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// Check the configuration and stop
     #[arg(long)]
     check_config: bool,
@@ -36,10 +39,10 @@ pub(crate) struct Serve {
 impl Serve {
     /// Serves until told to stop.
     pub(crate) fn run(self) -> fault::Outcome {
-        let Self { dev, data_dir, listen, config, check_config, sample_config } = self;
+        let Self { dev, data_dir, listen, config, set, check_config, sample_config } = self;
         // What is printed to be pasted must hold in any folder.
         let data_dir = data_dir.map(|folder| std::path::absolute(&folder).unwrap_or(folder));
-        let options = ServeOptions { dev, data_dir, listen, config, check_config, sample_config };
+        let options = ServeOptions { dev, data_dir, listen, config, set, check_config, sample_config };
         server::serve(options).map(|()| exit::OK).map_err(failed)
     }
 }

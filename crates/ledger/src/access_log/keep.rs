@@ -43,20 +43,18 @@ impl AccessLog {
             synced.into_iter().zip(sinks.iter().zip(&self.inner.sink_counters)).enumerate()
         {
             let keeps = sink.role() == Role::Keeps;
-            works |= keeps && !matches!(outcome, Err(SinkError::Broken(_)));
-            match outcome {
-                Ok(()) if !keeps => counters.note(false),
-                Ok(()) => {}
-                Err(error) => {
-                    counters.note(true);
-                    if error == SinkError::Lost && keeps {
-                        self.inner.writer.lock().await.restore(self.inner.means(), index).await;
-                    }
-                }
+            if outcome.is_err() || !keeps {
+                counters.note(outcome.is_err());
             }
+            works |= keeps
+                && match outcome {
+                    Err(SinkError::Broken(_)) => false,
+                    Err(SinkError::Lost) => self.inner.writer.lock().await.restore(self.inner.means(), index).await,
+                    _ => true,
+                };
         }
         if !works {
-            self.inner.note_broken();
+            self.inner.note_failing();
         }
     }
 

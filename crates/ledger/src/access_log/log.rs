@@ -213,7 +213,8 @@ impl AccessLog {
         }
     }
 
-    /// Asked before a change is committed. Errors: `Unavailable` when no sink takes rows; nothing happened.
+    /// Asked before a change is committed. Errors: `Unavailable` when no sink takes rows; nothing happened, and the request
+    /// that asked counts as refused.
     pub async fn writable(&self) -> Result<(), Refusal> {
         self.writable_for(false).await
     }
@@ -232,6 +233,8 @@ impl AccessLog {
         if reserve || !self.inner.failing.load(Ordering::Acquire) {
             return Ok(());
         }
+        self.inner.outage.fetch_add(1, Ordering::AcqRel);
+        self.inner.counters.refused.fetch_add(1, Ordering::Relaxed);
         Err(Refusal::new(&ACCESS_LOG_UNAVAILABLE, NO_SINK))
     }
 
@@ -434,8 +437,8 @@ impl Inner {
         fits
     }
 
-    /// Every sink that keeps rows has failed for good.
-    pub(super) fn note_broken(&self) {
+    /// No sink that keeps rows takes any: nothing is served until a write shows that one does again.
+    pub(super) fn note_failing(&self) {
         self.failing.store(true, Ordering::Release);
     }
 

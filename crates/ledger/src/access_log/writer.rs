@@ -221,15 +221,14 @@ impl Writer {
         Ok(out)
     }
 
-    /// Gives the open segment again to a sink that lost it.
-    pub(super) async fn restore(&mut self, means: Means<'_>, sink: usize) {
-        let Some(outlet) = self.outlets.get_mut(sink) else { return };
+    /// Gives the open segment again to a sink that lost it; says whether it took it.
+    pub(super) async fn restore(&mut self, means: Means<'_>, sink: usize) -> bool {
+        let Some(outlet) = self.outlets.get_mut(sink) else { return false };
         outlet.forget();
-        if let Some(open) = self.open.as_ref().filter(|open| open.rows() > 0) {
-            let (rows, frames) = (open.rows(), open.kept_frames());
-            let load = Load { header: &open.header, frames, rows, notes: &[], urgent: true };
-            let _counted = outlet.offer(means, load).await;
-        }
+        let Some(open) = self.open.as_ref().filter(|open| open.rows() > 0) else { return true };
+        let (rows, frames) = (open.rows(), open.kept_frames());
+        let load = Load { header: &open.header, frames, rows, notes: &[], urgent: true };
+        outlet.offer(means, load).await.is_ok()
     }
 
     /// Cuts off what failed writes left in closed segments, where that could not be done at once.

@@ -12,11 +12,12 @@ mod value;
 pub use sample::sample;
 pub use source::{ALIASES, Entry, Given, Origin};
 pub use tree::{
-    AccessSection, AccessSync, Config, Engine, KEYS, KeysSection, LedgerSection, LimitsSection, LogFormat, LogLevel,
-    LogSection, RestSection, SealSection, ServerSection, StorageSection, TlsSection,
+    AccessSection, AccessSync, CacheSection, Config, Engine, KEYS, KeysSection, LedgerSection, LimitsSection,
+    LogFormat, LogLevel, LogSection, RestSection, SealSection, ServerSection, StorageSection, TlsSection,
 };
-pub use value::{Choice, List, Location, Raw, Setting, Span};
+pub use value::{Choice, Keep, List, Location, Raw, Setting, Size, Span};
 
+use crate::sinks::SinkChoice;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -182,6 +183,13 @@ impl Config {
             (Some(_), None) => tell("tls", "certificate", "needs its key in `tls.key`"),
             (None, Some(_)) => tell("tls", "key", "needs its certificate in `tls.certificate`"),
             _ => {}
+        }
+        let sinks = &self.access.sinks.0;
+        if !sinks.iter().any(SinkChoice::keeps) {
+            tell("access", "sinks", "names no sink that keeps rows; add \"file\" or \"store\"");
+        }
+        if sinks.iter().enumerate().any(|(index, sink)| sinks.iter().take(index).any(|before| before == sink)) {
+            tell("access", "sinks", "names a sink twice; write each once");
         }
         let cluster = &self.ledger.cluster;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');

@@ -29,7 +29,14 @@ pub fn sample() -> String {
 fn shown(kind: &str, default: &str) -> String {
     match kind {
         "number" | "true or false" => default.to_owned(),
-        "list" => format!("[{default}]"),
-        _ => format!("\"{default}\""),
+        "list" => {
+            let items: Vec<String> = default.split(',').filter(|item| !item.is_empty()).map(quoted).collect();
+            format!("[{}]", items.join(", "))
+        }
+        _ => quoted(default),
     }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{text}\"")
 }

@@ -71,6 +71,20 @@ impl Given {
         self.entries.insert(key.to_owned(), Entry { raw: Raw::Loose(value), origin });
     }
 
+    /// Sets any key by `section.key=value`. Errors: it is no such pair, or the key is unknown; nothing was set.
+    pub fn pair(&mut self, pair: &str) -> Result<(), ConfigError> {
+        let origin = Origin::Flag("--set".to_owned());
+        let Some((key, value)) = pair.split_once('=') else {
+            let problem = "wants KEY=VALUE, such as access.sinks=file,store".to_owned();
+            return Err(ConfigError { key: String::new(), origin, problem });
+        };
+        if !KEYS.iter().any(|known| known.full() == key) {
+            return Err(ConfigError { problem: suggest::unknown(key), key: key.to_owned(), origin });
+        }
+        self.flag(&format!("--set {key}"), key, value.to_owned());
+        Ok(())
+    }
+
     /// Adds what a file says.
     pub(crate) fn file(&mut self, path: &Path, text: &str) -> Result<(), Vec<ConfigError>> {
         let name = path.display().to_string();

@@ -54,6 +54,18 @@ fn cfg_01_a_number_without_unit_and_a_wrong_kind_are_refused() {
         ("[server]\ntrusted_proxies = [\"10.0.0.0/33\"]", "item that is wrong"),
         ("[tls]\nkey = \"k.pem\"", "needs its certificate"),
         ("[ledger]\ncluster = \"a b\"", "letters"),
+        ("[access]\nsinks = []", "add \"file\" or \"store\""),
+        ("[access]\nsinks = [\"stream:stdout\"]", "add \"file\" or \"store\""),
+        ("[access]\nsinks = [\"file\", \"file\"]", "write each once"),
+        ("[access]\nsinks = [\"files\"]", "a sink is \"file\", \"store\", \"stream:stdout\""),
+        ("[access]\nsinks = [\"file\", \"stream:unix:relative\"]", "\"stream:unix:/path\""),
+        ("[access]\nsinks = [\"file\", \"stream:tcp:host\"]", "\"stream:tcp:host:port\""),
+        ("[access]\nsinks = \"file\"", "wants a list of texts, not text"),
+        ("[access]\nkeep = \"30m\"", "between 1h and none"),
+        ("[access]\nkeep = 30", "unit"),
+        ("[access]\nkeep = \"ever\"", "or \"none\" to keep for ever"),
+        ("[cache]\nbytes = 1000", "\"48MiB\""),
+        ("[cache]\nbytes = \"1KiB\"", "between 1MiB and 16GiB"),
     ] {
         let told = problem(text);
         assert!(told.contains(wanted) && told.contains("line 2"), "{text:?} told {told}");
@@ -84,6 +96,29 @@ fn flag_beats_environment_beats_file_beats_default() {
     let environment = Environment { variables: loaded_variables(variables), folder };
     let flagged = load(None, &environment, |given| given.flag("--workers", "server.workers", "5".to_owned())).unwrap();
     assert_eq!(flagged.config.server.workers, 5);
+}
+
+#[test]
+fn sinks_are_named_in_file_environment_and_flags_alike() {
+    use crate::sinks::{SinkChoice::*, StreamTarget::*};
+    let file = with("[access]\nsinks = [\"store\", \"stream:tcp:[::1]:6514\"]", &[]).unwrap().config.access.sinks.0;
+    assert_eq!(file, [Store, Stream(Tcp("[::1]:6514".to_owned()))]);
+    let variables =
+        &[("AUMBRY_ACCESS__SINKS", "file, stream:unix:/run/rows,stream:stdout"), ("AUMBRY_ACCESS__KEEP", "90d")];
+    let access = with("[access]\nsinks = [\"store\"]", variables).unwrap().config.access;
+    assert_eq!(access.sinks.0, [File, Stream(Unix("/run/rows".into())), Stream(Stdout)]);
+    assert_eq!(access.keep, Keep::For(std::time::Duration::from_secs(90 * 86_400)));
+
+    let environment = Environment { variables: loaded_variables(variables), folder: PathBuf::from("/nowhere") };
+    let flagged = load(None, &environment, |given| given.pair("access.sinks=store").unwrap()).unwrap();
+    assert_eq!(flagged.config.access.sinks.0, [Store]);
+    let wrong = load(None, &environment, |given| given.pair("access.sinks=canary-7").unwrap()).unwrap_err();
+    let told = wrong[0].to_string();
+    assert!(told.starts_with("flag --set access.sinks: `access.sinks`") && !told.contains("canary-7"), "{told}");
+    for (pair, wanted) in [("access.sink=file", "did you mean `access.sinks`?"), ("access.sinks", "wants KEY=VALUE")] {
+        let told = Given::default().pair(pair).unwrap_err().to_string();
+        assert!(told.contains(wanted), "{told}");
+    }
 }
 
 fn loaded_variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -1,8 +1,9 @@
 //! Every key there is: one table from which the typed tree, the sample and the checks are made.
 
 use super::source::Given;
-use super::value::{Choice, List, Location, Setting, Span, bounded};
+use super::value::{Choice, Keep, List, Location, Setting, Size, Span, bounded};
 use super::{ConfigError, Key};
+use crate::sinks::SinkChoice;
 use rest::Net;
 use std::net::SocketAddr;
 
@@ -119,6 +120,12 @@ settings! {
         /// `sqlite` is a database of its own in the data folder.
         connection: Engine = "sqlite";
     }
+    /// What is kept in memory.
+    ["cache"] cache: CacheSection {
+        /// Memory for records and sealed values that were read lately, half for each. Their keys and plaintext are
+        /// never in it.
+        bytes: Size = "96MiB", "1MiB" to "16GiB";
+    }
     /// What protects the root key while the server is down.
     ["seal"] seal: SealSection {
         /// Key file of 32 bytes (raw, hex or base64), mode 0600; made at first start. Keep a copy in a safe place:
@@ -138,8 +145,18 @@ settings! {
     }
     /// The access log.
     ["access"] access: AccessSection {
+        /// Where rows go, several at once: `file` in the data folder, `store` among the sealed bytes, and
+        /// `stream:stdout`, `stream:unix:/path` or `stream:tcp:host:port`, which get a line of JSON per row. A request is
+        /// answered once `file` or `store` has its row, so one of these must be named.
+        sinks: List<SinkChoice> = "file";
         /// `second` brings rows to the disk each second, `always` before each answer. Both survive a killed process.
         sync: AccessSync = "second";
+        /// How long rows are kept at least; older segments are deleted and an entry in the ledger says so. `none` keeps
+        /// them for ever.
+        keep: Keep = "none", "1h" to "none";
+        /// Whether streams show paths, who asked, and policies as they are. Otherwise the first two are hashed under the
+        /// tenant's name key and policies left out.
+        danger_stream_names: bool = "false";
     }
     /// What the server says about itself on standard error.
     ["log"] log: LogSection {

@@ -78,6 +78,53 @@ impl Setting for Span {
     }
 }
 
+/// How long something is kept: a length of time, or `none` for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Keep {
+    /// At least this long.
+    For(Duration),
+    /// For ever.
+    Always,
+}
+
+impl Setting for Keep {
+    const KIND: &'static str = "duration or none";
+
+    fn read(raw: &Raw) -> Result<Keep, String> {
+        match raw {
+            Raw::Text(text) | Raw::Loose(text) if text == "none" => Ok(Keep::Always),
+            Raw::Other(_) | Raw::Flag(_) | Raw::List(_) => Err(wrong("a duration, or \"none\" to keep for ever", raw)),
+            other => match Span::read(other) {
+                Ok(Span(span)) => Ok(Keep::For(span)),
+                Err(problem) => Err(format!("{problem}, or \"none\" to keep for ever")),
+            },
+        }
+    }
+}
+
+/// A number of bytes with its unit: `512KiB`, `48MiB`, `2GiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
+impl Setting for Size {
+    const KIND: &'static str = "size";
+
+    fn read(raw: &Raw) -> Result<Size, String> {
+        let wanted = || "wants a size with its unit, such as \"512KiB\", \"48MiB\" or \"2GiB\"".to_owned();
+        let (Raw::Text(text) | Raw::Loose(text)) = raw else { return Err(wanted()) };
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at_checked(digits).ok_or_else(wanted)?;
+        let number: u64 = number.parse().map_err(|_bad| wanted())?;
+        let unit: u64 = match unit {
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => return Err(wanted()),
+        };
+        number.checked_mul(unit).map(Size).ok_or_else(wanted)
+    }
+}
+
 /// A path in the file system, or nothing: the default is then worked out at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location(pub Option<PathBuf>);
@@ -213,6 +260,16 @@ mod tests {
             assert_eq!(read, wanted, "{text}");
         }
         assert!(Span::read(&Raw::Number("90".to_owned())).unwrap_err().contains("unit"));
+    }
+
+    #[test]
+    fn keeping_for_ever_is_more_than_any_time_and_a_size_needs_its_unit() {
+        let keep = |text: &str| bounded::<Keep>(&Raw::Text(text.to_owned()), "1h", "none").ok();
+        assert_eq!((keep("none"), keep("1h")), (Some(Keep::Always), Some(Keep::For(Duration::from_secs(3600)))));
+        assert_eq!([keep("59m"), keep(""), keep("0s"), keep("never"), keep("30")], [None; 5]);
+        let size = |text: &str| Size::read(&Raw::Loose(text.to_owned())).ok().map(|size| size.0);
+        assert_eq!([size("1KiB"), size("48MiB"), size("2GiB")], [Some(1024), Some(48 << 20), Some(2 << 30)]);
+        assert_eq!([size("48"), size("48MB"), size("-1MiB"), size("99999999999999GiB"), size("")], [None; 5]);
     }
 
     #[test]

@@ -213,7 +213,10 @@ impl Files {
         if sync {
             let (files, named) = (std::mem::take(&mut open.unsynced), open.named);
             let synced = self.sync_files(&files, named);
-            self.note_synced(&mut open, synced)?;
+            self.note_synced(&mut open, files, synced)?;
+            if open.named < place.number {
+                return Err(SinkError::Unavailable("its folder cannot be brought to stable storage".into()));
+            }
         }
         Ok(())
     }
@@ -227,18 +230,12 @@ impl Files {
     fn put(&self, open: &mut Open, place: &Place, frames: &[u8]) -> io::Result<()> {
         let head = u64::try_from(HEADER_BYTES).unwrap_or(u64::MAX);
         let at = if place.header.is_some() { 0 } else { head.saturating_add(place.offset) };
-        let current = match open.current.take() {
-            Some(current) if current.number == place.number => current,
-            _ if place.header.is_none() => return Err(io::Error::from(ErrorKind::NotFound)),
-            _ => Current { number: place.number, file: Arc::new(self.folder.create(place.number)?), size: Some(0) },
-        };
+        let (current, length) = self.current(open.current.take(), place, at)?;
         let current = open.current.insert(current);
-        let length = in_place(&current.file, &self.folder.file(place.number)).filter(|length| *length >= at);
-        let Some(length) = length else {
-            open.current = None;
-            return Err(io::Error::from(ErrorKind::NotFound));
-        };
-        if length != at || current.size != Some(at) {
+        // A segment that is begun again holds what is written now, and perhaps more: it is cut afterwards, so that no
+        // moment lacks rows that were answered for.
+        let is_again = at == 0 && length > 0;
+        if !is_again && (length != at || current.size != Some(at)) {
             current.file.set_len(at)?;
         }
         current.size = None;
@@ -248,11 +245,33 @@ impl Files {
         };
         let bytes = if place.header.is_some() { bytes.as_slice() } else { frames };
         self.write_at(&current.file, bytes, at)?;
-        current.size = at.checked_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        let end = at.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        if is_again {
+            current.file.set_len(end)?;
+        }
+        current.size = Some(end);
         if open.unsynced.last().is_none_or(|(number, _)| *number != place.number) {
             open.unsynced.push((place.number, Arc::clone(&current.file)));
         }
         Ok(())
+    }
+
+    /// The segment's file as it stands under its name, and its length. One that is not there any more is begun again if
+    /// the chunk begins the segment, and `NotFound` otherwise.
+    fn current(&self, held: Option<Current>, place: &Place, at: u64) -> io::Result<(Current, u64)> {
+        let lost = || io::Error::from(ErrorKind::NotFound);
+        let path = self.folder.file(place.number);
+        let there = |current: &Current| in_place(&current.file, &path).filter(|length| *length >= at);
+        if let Some(current) = held.filter(|current| current.number == place.number)
+            && let Some(length) = there(&current)
+        {
+            return Ok((current, length));
+        }
+        let header = place.header.as_ref().ok_or_else(lost)?;
+        let file = Arc::new(self.folder.begin(place.number, header)?);
+        let current = Current { number: place.number, file, size: Some(0) };
+        let length = there(&current).ok_or_else(lost)?;
+        Ok((current, length))
     }
 
     #[cfg(not(test))]
@@ -293,7 +312,7 @@ impl Files {
         };
         let synced = self.sync_files(&files, named);
         let mut open = self.held()?;
-        self.note_synced(&mut open, synced)?;
+        self.note_synced(&mut open, files, synced)?;
         match &open.current {
             Some(current) if in_place(&current.file, &self.folder.file(current.number)) < current.size => {
                 Err(SinkError::Lost)
@@ -302,15 +321,15 @@ impl Files {
         }
     }
 
-    /// Flushes files, and the names of those that are new; answers the newest named one.
+    /// Flushes files, and the names of those that are new as far as they are there; answers the newest named one.
     fn sync_files(&self, files: &[(u64, Arc<File>)], named: u64) -> io::Result<u64> {
         let mut newest = named;
         for (number, file) in files {
             file.sync_data()?;
             if *number > newest {
-                match self.folder.sync_names(*number) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                    _ => newest = *number,
+                match self.folder.sync_names(*number)? {
+                    true => newest = *number,
+                    false => break,
                 }
             }
         }
@@ -318,9 +337,17 @@ impl Files {
     }
 
     /// A flush that failed may have dropped rows that were answered for: nothing more is written here.
-    fn note_synced(&self, open: &mut Open, synced: io::Result<u64>) -> Result<(), SinkError> {
+    fn note_synced(
+        &self,
+        open: &mut Open,
+        files: Vec<(u64, Arc<File>)>,
+        synced: io::Result<u64>,
+    ) -> Result<(), SinkError> {
         match synced {
-            Ok(named) => open.named = named,
+            Ok(named) => {
+                open.named = named;
+                open.unsynced.splice(..0, files.into_iter().filter(|(number, _)| *number > named));
+            }
             Err(error) => {
                 open.broken = Some(error.to_string());
                 return Err(SinkError::Broken(error.to_string()));

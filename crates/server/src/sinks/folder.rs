@@ -8,7 +8,7 @@
 use crate::files;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 const SEGMENTS_PER_FOLDER: u64 = 4096;
@@ -83,8 +83,25 @@ impl Folder {
         self.path.join(format!("{number:08}"))
     }
 
-    /// Makes a segment's file. One that exists is never taken over.
-    pub(super) fn create(&self, number: u64) -> io::Result<File> {
+    /// Makes the file of a segment with this header, or opens the one that was begun with it and was away for a while,
+    /// or is empty. One that holds anything else is never taken over.
+    pub(super) fn begin(&self, number: u64, header: &[u8]) -> io::Result<File> {
+        match self.create(number) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let file = self.existing(number, true)?.ok_or(error)?;
+                let mut held = vec![0; header.len()];
+                let same = file.read_exact_at(&mut held, 0).is_ok() && held == header;
+                if same || file.metadata()?.len() == 0 {
+                    Ok(file)
+                } else {
+                    Err(io::Error::other("a file of other rows stands in the segment's place"))
+                }
+            }
+            made => made,
+        }
+    }
+
+    fn create(&self, number: u64) -> io::Result<File> {
         let path = self.file(number);
         if let Some(parent) = path.parent() {
             files::private_folder(parent).map_err(io::Error::other)?;
@@ -122,10 +139,14 @@ impl Folder {
         }
     }
 
-    /// Brings the names of a segment's folder, and of the folder above, to stable storage.
-    pub(super) fn sync_names(&self, number: u64) -> io::Result<()> {
-        File::open(self.below(number / SEGMENTS_PER_FOLDER))?.sync_all()?;
-        File::open(&self.path)?.sync_all()
+    /// Brings the names of a segment's folder, and of the folder above, to stable storage; `false` when they cannot be
+    /// opened now. Errors are failed flushes only.
+    pub(super) fn sync_names(&self, number: u64) -> io::Result<bool> {
+        for folder in [&self.below(number / SEGMENTS_PER_FOLDER), &self.path] {
+            let Ok(folder) = File::open(folder) else { return Ok(false) };
+            folder.sync_all()?;
+        }
+        Ok(true)
     }
 
     /// Oldest and newest segment.

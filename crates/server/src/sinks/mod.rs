@@ -1,10 +1,16 @@
-//! Sinks of the access log that use the operating system: files and streams. Named by the configuration file only.
+//! Sinks of the access log: files and streams, which use the operating system, and the choice among all there are. Named
+//! by the configuration only, never by a request.
 
+mod choice;
 mod file;
 mod folder;
+mod open;
+mod past;
 mod reserve;
 mod stream;
 
+pub use choice::{BadSink, SinkChoice};
 pub use file::{FileSink, WhenSynced};
 pub use folder::Refused;
-pub use stream::{BadTarget, HashedNames, StreamSink, StreamTarget};
+pub(crate) use open::{Opening, sinks_at_rest};
+pub use stream::{BadTarget, HashedNames, Names, StreamSink, StreamTarget};

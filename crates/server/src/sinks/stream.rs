@@ -1,175 +1,94 @@
-//! The `stream` sink: one JSON line per row to standard output or a socket, without names.
+//! The `stream` sink: one JSON line per row to standard output or a socket, without names unless told otherwise.
+//!
+//! Rows wait in memory for their peer and never hold up an answer. What does not fit while the peer is away is counted
+//! and not sent; sequence numbers show the gap, and the sinks that keep rows have them.
 
-use crypto::id::TenantId;
-use ledger::access_log::{Chunk, Numbered, Sink, SinkError, shown};
-use serde::Serialize;
-use std::fmt;
-use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
-use std::str::FromStr;
+mod line;
+mod target;
+
+pub use line::{HashedNames, Names};
+pub use target::{BadTarget, StreamTarget};
+
+use ledger::access_log::{Chunk, SINK_DEADLINE, Sink, SinkError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 use storage::BoxFuture;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::Mutex;
+use target::Peer;
+use tokio::sync::{Notify, mpsc};
 
-/// Where a stream goes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum StreamTarget {
-    /// Standard output.
-    Stdout,
-    /// A Unix socket.
-    Unix(PathBuf),
-    /// A TCP peer, as `host:port`.
-    Tcp(String),
-}
+/// Bytes of lines that may wait for the peer.
+const WAITING_BYTES_MAX: usize = 8 << 20;
+/// Groups of lines that may wait.
+const WAITING_GROUPS_MAX: usize = 4096;
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(5);
 
-/// A text that names no target.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct BadTarget;
-
-impl fmt::Display for BadTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("must be `stdout`, `unix:/path` or `tcp:host:port`")
-    }
-}
-
-impl std::error::Error for BadTarget {}
-
-impl FromStr for StreamTarget {
-    type Err = BadTarget;
-
-    fn from_str(text: &str) -> Result<StreamTarget, BadTarget> {
-        match text.split_once(':') {
-            None if text == "stdout" => Ok(StreamTarget::Stdout),
-            Some(("unix", path)) if path.starts_with('/') => Ok(StreamTarget::Unix(path.into())),
-            Some(("tcp", peer)) if has_port(peer) => Ok(StreamTarget::Tcp(peer.to_owned())),
-            _ => Err(BadTarget),
-        }
-    }
-}
-
-fn has_port(peer: &str) -> bool {
-    peer.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
-}
-
-/// Gives names a keyed hash, so that lines of one name can be found together by who may ask for the hash.
-pub trait HashedNames: Send + Sync + fmt::Debug {
-    /// The hash of a name, another one per tenant and sink; `None` while there is no key.
-    fn hashed(&self, tenant: TenantId, sink: &str, name: &str) -> Option<[u8; 16]>;
-}
-
-/// Sends lines; must run inside a tokio runtime.
+/// Sends lines; must be made inside a tokio runtime.
 ///
-/// Paths are hashed and policy names left out. A sequence number that comes again replaces the line before: that one's
-/// request was refused. A line may come twice after a connection broke.
+/// Lines come in the order of their sequence numbers, each for a row that is kept. One may come twice after a
+/// connection broke. Dropping the sink ends the sending.
 #[derive(Debug)]
 pub struct StreamSink {
-    target: StreamTarget,
-    names: Arc<dyn HashedNames>,
-    peer: Mutex<Option<Peer>>,
-    is_printing: Arc<AtomicBool>,
+    reader: String,
+    names: Names,
+    lines: mpsc::Sender<Vec<u8>>,
+    state: Arc<State>,
 }
 
-struct Peer(Box<dyn AsyncWrite + Send + Unpin>);
+#[derive(Debug, Default)]
+struct State {
+    waiting: AtomicUsize,
+    is_away: AtomicBool,
+    sent: Notify,
+}
 
-impl fmt::Debug for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Peer")
+impl State {
+    fn note_away(&self, why: &str, target: &StreamTarget) {
+        if !self.is_away.swap(true, Ordering::AcqRel) {
+            tracing::warn!(to = %target, why, "a stream of the access log does not reach its peer");
+        }
     }
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    time_ms: u64,
-    log: String,
-    segment: u64,
-    sequence: u64,
-    tenant: TenantId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    entity: Option<crypto::id::EntityId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session: Option<crypto::id::SessionId>,
-    source: String,
-    act: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path_hash: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<u64>,
-    outcome: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    position: Option<ledger::Position>,
-    count: u32,
-    request: String,
 }
 
 impl StreamSink {
     /// A sink to this target, connected when the first rows come.
-    pub fn new(target: StreamTarget, names: Arc<dyn HashedNames>) -> StreamSink {
-        StreamSink { target, names, peer: Mutex::new(None), is_printing: Arc::default() }
+    pub fn new(target: StreamTarget, names: Names) -> StreamSink {
+        StreamSink::with_patience(target, names, SINK_DEADLINE)
     }
 
-    fn lines(&self, chunk: &Chunk<'_>) -> Result<Vec<u8>, SinkError> {
-        let mut out = Vec::with_capacity(chunk.rows.len().saturating_mul(320));
+    fn with_patience(target: StreamTarget, names: Names, patience: Duration) -> StreamSink {
+        let (lines, waiting) = mpsc::channel(WAITING_GROUPS_MAX);
+        let (state, reader) = (Arc::new(State::default()), target.to_string());
+        tokio::spawn(send_all(target, waiting, Arc::clone(&state), patience));
+        StreamSink { reader, names, lines, state }
+    }
+
+    /// Waits until everything taken so far is sent.
+    pub async fn sent(&self) {
+        loop {
+            let sent = self.state.sent.notified();
+            if self.state.waiting.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            sent.await;
+        }
+    }
+
+    fn take(&self, chunk: &Chunk<'_>) -> Result<(), SinkError> {
+        let log = chunk.header.log.to_string();
+        let mut lines = Vec::with_capacity(chunk.rows.len().saturating_mul(384));
         for numbered in chunk.rows {
-            let line = self.line(&chunk.header.log.to_string(), numbered);
-            serde_json::to_writer(&mut out, &line).map_err(|error| SinkError::Unavailable(error.to_string()))?;
-            out.push(b'\n');
+            self.names.write(&mut lines, &log, &self.reader, numbered).map_err(SinkError::Unavailable)?;
         }
-        Ok(out)
-    }
-
-    fn line<'a>(&self, log: &str, numbered: &'a Numbered) -> Line<'a> {
-        let row = &numbered.row;
-        let hashed = |path: &String| self.names.hashed(row.tenant, self.name(), path);
-        Line {
-            time_ms: row.time.0,
-            log: log.to_owned(),
-            segment: numbered.segment,
-            sequence: numbered.sequence,
-            tenant: row.tenant,
-            entity: row.entity,
-            session: row.session,
-            source: shown(&row.source),
-            act: shown(&row.act),
-            path_hash: row.path.as_ref().and_then(hashed).map(|hash| hex(&hash)),
-            version: row.version,
-            outcome: &row.outcome,
-            position: row.position,
-            count: row.count,
-            request: hex(&row.request),
+        let full = || SinkError::Unavailable("its peer takes fewer rows than there are".into());
+        let size = lines.len();
+        let before = self.state.waiting.fetch_add(size, Ordering::AcqRel);
+        if before.saturating_add(size) > WAITING_BYTES_MAX || self.lines.try_send(lines).is_err() {
+            self.state.waiting.fetch_sub(size, Ordering::AcqRel);
+            return Err(full());
         }
-    }
-
-    async fn send(&self, lines: Vec<u8>) -> std::io::Result<()> {
-        let mut held = self.peer.lock().await;
-        // Taken out while it is written to: a write that is given up leaves no half line to go on from.
-        let mut peer = match (held.take(), &self.target) {
-            (Some(peer), _) => peer,
-            (None, StreamTarget::Stdout) => return self.print(lines).await,
-            (None, StreamTarget::Unix(path)) => Peer(Box::new(UnixStream::connect(path).await?)),
-            (None, StreamTarget::Tcp(peer)) => Peer(Box::new(TcpStream::connect(peer).await?)),
-        };
-        peer.0.write_all(&lines).await?;
-        peer.0.flush().await?;
-        *held = Some(peer);
         Ok(())
-    }
-
-    /// Standard output may hang for as long as nobody reads it, so at most one thread waits for it.
-    async fn print(&self, lines: Vec<u8>) -> std::io::Result<()> {
-        let busy = Arc::clone(&self.is_printing);
-        if busy.swap(true, Ordering::AcqRel) {
-            return Err(std::io::Error::new(ErrorKind::WouldBlock, "nobody reads standard output"));
-        }
-        let printed = tokio::task::spawn_blocking(move || {
-            let mut out = std::io::stdout().lock();
-            let written = out.write_all(&lines).and_then(|()| out.flush());
-            busy.store(false, Ordering::Release);
-            written
-        });
-        printed.await.map_err(std::io::Error::other)?
     }
 }
 
@@ -179,23 +98,64 @@ impl Sink for StreamSink {
     }
 
     fn append<'a>(&'a self, chunk: Chunk<'a>) -> BoxFuture<'a, Result<(), SinkError>> {
-        Box::pin(async move {
-            let lines = self.lines(&chunk)?;
-            self.send(lines).await.map_err(|error| SinkError::Unavailable(error.to_string()))
-        })
+        Box::pin(std::future::ready(self.take(&chunk)))
     }
 
+    /// Tells whether the peer is reached; waits for nothing.
     fn sync(&self) -> BoxFuture<'_, Result<(), SinkError>> {
-        Box::pin(std::future::ready(Ok(())))
+        let away = self.state.is_away.load(Ordering::Acquire);
+        let told = if away { Err(SinkError::Unavailable("its peer is not reached".into())) } else { Ok(()) };
+        Box::pin(std::future::ready(told))
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write;
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+/// Sends what comes, one group after another, until the sink is dropped and nothing waits or the peer is away.
+async fn send_all(target: StreamTarget, mut waiting: mpsc::Receiver<Vec<u8>>, state: Arc<State>, patience: Duration) {
+    let mut peer: Option<Peer> = None;
+    while let Some(lines) = waiting.recv().await {
+        let mut pause = RETRY_FIRST;
+        while let Err(error) = send(&target, &mut peer, &lines, &state, patience).await {
+            state.note_away(&error.to_string(), &target);
+            if waiting.is_closed() {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(RETRY_MAX);
+        }
+        if state.is_away.swap(false, Ordering::AcqRel) {
+            tracing::info!(to = %target, "a stream of the access log reaches its peer again");
+        }
+        state.waiting.fetch_sub(lines.len(), Ordering::AcqRel);
+        state.sent.notify_waiters();
+    }
+}
+
+/// Sends one group over the connection there is, or a new one. A call that hangs is told as away while it does.
+async fn send(
+    target: &StreamTarget,
+    peer: &mut Option<Peer>,
+    lines: &[u8],
+    state: &State,
+    patience: Duration,
+) -> std::io::Result<()> {
+    let work = async {
+        // Taken out while it is written to: after an error it is dropped, and nobody goes on from a half line.
+        let mut held = match peer.take() {
+            Some(held) => held,
+            None => Peer::reach(target, patience).await?,
+        };
+        held.write(lines, patience).await?;
+        *peer = Some(held);
+        Ok(())
+    };
+    tokio::pin!(work);
+    tokio::select! {
+        done = &mut work => done,
+        () = tokio::time::sleep(patience) => {
+            state.note_away("it gives no answer", target);
+            work.await
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use app::App;
 use crypto::seam::{Clock, SystemEntropy, WallMs};
-use ledger::access_log::AccessLog;
+use ledger::Ledger;
+use ledger::access_log::{AccessLog, Sink};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -50,6 +51,7 @@ pub(crate) struct House {
     pub(crate) address: SocketAddr,
     pub(crate) app: App,
     pub(crate) log: AccessLog,
+    pub(crate) ledger: Ledger,
     pub(crate) places: Places,
     pub(crate) clock: Arc<Ahead>,
     pub(crate) owner: String,
@@ -97,9 +99,21 @@ pub(crate) async fn start(folder: &Path) -> House {
 }
 
 pub(crate) async fn start_with(folder: &Path, extra: &str) -> House {
+    start_late(folder, extra, Duration::ZERO, |_, _| None).await
+}
+
+/// Starts when this much time has passed, with these sinks in place of the configured ones.
+pub(crate) async fn start_late(
+    folder: &Path,
+    extra: &str,
+    late: Duration,
+    sinks: impl FnOnce(&Places, &Arc<dyn Clock>) -> Option<Vec<Arc<dyn Sink>>>,
+) -> House {
     let (config, places) = configuration(folder, extra);
     let clock = Arc::new(Ahead { clock: SystemClock::new(), ahead_ms: AtomicU64::new(0) });
-    let seams = Seams::of(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemEntropy::new()));
+    clock.by(late);
+    let mut seams = Seams::of(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemEntropy::new()));
+    seams.sinks = sinks(&places, &seams.clock);
     let built = build(&config, &places, seams).await.unwrap_or_else(|error| panic!("{error}"));
     run(built, places, clock).await
 }
@@ -114,7 +128,7 @@ pub(crate) async fn start_trusting(folder: &Path, network: &str) -> House {
 }
 
 async fn run(built: Built, places: Places, clock: Arc<Ahead>) -> House {
-    let (address, app, log) = (built.address, built.app.clone(), built.log.clone());
+    let (address, app, log, ledger) = (built.address, built.app.clone(), built.log.clone(), built.ledger.clone());
     let routes = built.routes().iter();
     let routes = routes.map(|r| (r.verb.to_string(), r.template.to_owned(), r.act, r.open)).collect();
     let authority = built.identity.files().authority.clone().unwrap();
@@ -128,14 +142,14 @@ async fn run(built: Built, places: Places, clock: Arc<Ahead>) -> House {
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(built.run(stopped));
     let (owner, connector) = (owner.token.expose().to_owned(), TlsConnector::from(Arc::new(config)));
-    House { address, app, log, places, clock, owner, routes, connector, stop, running }
+    House { address, app, log, ledger, places, clock, owner, routes, connector, stop, running }
 }
 
 impl House {
     pub(crate) async fn stop(self) -> Ended {
         self.stop.send_replace(true);
-        let House { app, log, running, .. } = self;
-        drop((app, log));
+        let House { app, log, ledger, running, .. } = self;
+        drop((app, log, ledger));
         running.await.unwrap()
     }
 

@@ -12,3 +12,5 @@ mod house;
 mod http;
 mod life;
 mod matrix;
+mod outage;
+mod sinks;

@@ -150,12 +150,39 @@ async fn ft_30_a_file_rotated_removed_or_truncated_is_noticed_and_written_again(
         act(&root.path().join("access/00000000/0000000000000001.rows"));
         assert_eq!(sink.sync().await, Err(SinkError::Lost), "{index}");
         assert_eq!(append(&sink, 1, 5, b"second", false).await, Err(SinkError::Lost), "{index}");
-        if index == 2 {
-            std::fs::remove_file(root.path().join("access/00000000/0000000000000001.rows")).unwrap();
-        }
         append(&sink, 1, 0, b"firstsecond", false).await.unwrap();
         assert_eq!(frames(&sink, 1).await, b"firstsecond", "{index}");
         sink.sync().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn ft_30_a_folder_that_was_away_is_gone_on_with_when_it_is_back() {
+    for when in [WhenSynced::EachSecond, WhenSynced::Always] {
+        for is_blocked in [false, true] {
+            let root = tempfile::tempdir().unwrap();
+            let (folder, aside) = (root.path().join("access"), root.path().join("aside"));
+            let clock = Arc::new(ManualClock::at(WallMs(0)));
+            let sink = FileSink::with_reserve(&folder, when, clock, 0).unwrap();
+            append(&sink, 1, 0, b"first", false).await.unwrap();
+            std::fs::rename(&folder, &aside).unwrap();
+            if is_blocked {
+                std::fs::write(&folder, b"").unwrap();
+                assert_eq!(sink.sync().await, Err(SinkError::Lost), "a name that cannot be flushed is no failed flush");
+                assert_eq!(append(&sink, 1, 5, b"second", false).await, Err(SinkError::Lost));
+                assert!(append(&sink, 1, 0, b"firstsecond", false).await.is_err());
+                std::fs::remove_file(&folder).unwrap();
+            } else {
+                assert_eq!(sink.sync().await, Err(SinkError::Lost));
+                append(&sink, 1, 0, b"firstsecond", false).await.unwrap();
+                std::fs::remove_dir_all(&folder).unwrap();
+                sink.sync().await.unwrap_err();
+            }
+            std::fs::rename(&aside, &folder).unwrap();
+            append(&sink, 1, 0, b"firstsecondthird", false).await.unwrap();
+            assert_eq!(frames(&sink, 1).await, b"firstsecondthird", "{when:?} {is_blocked}");
+            sink.sync().await.unwrap();
+        }
     }
 }
 
