@@ -3,6 +3,7 @@
 use crate::act::{Act, Mode, Target};
 use crate::arrival::Arrival;
 use crate::authenticate::Sessions;
+use crate::carried::{Carried, Tasks};
 use crate::cursor::Cursors;
 use crate::gate::Gate;
 use crate::grant::{Authorized, Trail};
@@ -22,12 +23,6 @@ use parking_lot::Mutex;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use storage::BoxFuture;
-
-/// Carries work on when the caller goes away: what was begun is ended and recorded.
-pub trait Tasks: Send + Sync + std::fmt::Debug {
-    /// Polls this to its end, elsewhere.
-    fn spawn(&self, work: BoxFuture<'static, ()>);
-}
 
 /// What the house is made of.
 #[derive(Debug)]
@@ -161,11 +156,8 @@ impl App {
             trail: Arc::clone(&trail),
         };
         let ending = Ending { stub, trail, operation };
-        if mode == Mode::Read {
-            self.finish(run(grant), ending).await
-        } else {
-            self.carry_out(run(grant), ending).await
-        }
+        let work = run(grant).boxed();
+        if mode == Mode::Read { self.finish(work, ending).await } else { self.carry_out(work, ending).await }
     }
 
     /// Records and answers a request that a door could not make an act of.
@@ -227,7 +219,7 @@ impl App {
     /// Runs a change where nobody can cut it short.
     pub(crate) async fn carry_out<T: Send + 'static>(
         &self,
-        work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+        work: BoxFuture<'static, Result<T, Refusal>>,
         ending: Ending,
     ) -> Reply<T> {
         let (request, urgent) = (ending.stub.request, ending.stub.urgent);
@@ -236,21 +228,13 @@ impl App {
         if let Err(refusal) = writable {
             return Reply::unrecorded(request, refusal);
         }
-        let operation = ending.operation;
-        let (answer, answered) = tokio::sync::oneshot::channel();
         let app = self.clone();
-        self.0.parts.tasks.spawn(Box::pin(async move {
-            // Nobody waiting is as good as an answer.
-            drop(answer.send(app.finish(work, ending).await));
-        }));
-        answered.await.unwrap_or_else(|_| {
-            let why = "the server stopped before it answered";
-            Reply::unrecorded(request, Refusal::new(&STORAGE_UNKNOWN, why).about(operation))
-        })
+        let work = async move { app.finish(work, ending).await }.boxed();
+        Carried::new(work, &self.0.parts.tasks).await
     }
 
     /// Runs to the end, takes the rows and makes the answer.
-    async fn finish<T>(&self, work: impl Future<Output = Result<T, Refusal>>, ending: Ending) -> Reply<T> {
+    async fn finish<T>(&self, work: BoxFuture<'static, Result<T, Refusal>>, ending: Ending) -> Reply<T> {
         let caught = AssertUnwindSafe(work).catch_unwind().await;
         let outcome = caught.unwrap_or_else(|_| Err(Refusal::new(&BUG, "the request ran into a defect")));
         let Ending { mut stub, trail, operation } = ending;
@@ -261,7 +245,7 @@ impl App {
         if outcome.is_err() {
             stub = stub.about(trail.subject);
         }
-        let taken = self.record(&stub, outcome.as_ref().err()).await;
+        let taken = self.record(&mut stub, outcome.as_ref().err()).await;
         match taken {
             Ok(recorded) => Reply::new(stub.request, outcome, recorded),
             Err(refusal) if stub.position.is_none() => Reply::unrecorded(stub.request, refusal),
@@ -273,19 +257,24 @@ impl App {
     }
 
     /// Records a refusal and answers with it.
-    pub(crate) async fn refuse<T>(&self, stub: Stub, refusal: Refusal) -> Reply<T> {
-        match self.record(&stub, Some(&refusal)).await {
+    pub(crate) async fn refuse<T>(&self, mut stub: Stub, refusal: Refusal) -> Reply<T> {
+        match self.record(&mut stub, Some(&refusal)).await {
             Ok(recorded) => Reply::new(stub.request, Err(refusal), recorded),
             Err(unavailable) => Reply::unrecorded(stub.request, unavailable),
         }
     }
 
     /// Takes the row of each subject; the last proof stands for all.
-    async fn record(&self, stub: &Stub, refusal: Option<&Refusal>) -> Result<ledger::access_log::Recorded, Refusal> {
+    async fn record(
+        &self,
+        stub: &mut Stub,
+        refusal: Option<&Refusal>,
+    ) -> Result<ledger::access_log::Recorded, Refusal> {
         let log = &self.0.parts.access_log;
         let mut proof = Err(Refusal::new(&ACCESS_LOG_UNAVAILABLE, "the request has no row"));
+        let urgent = stub.urgent;
         for row in stub.rows(self.now(), refusal) {
-            proof = Ok(if stub.urgent { log.record_urgent(row).await? } else { log.record(row).await? });
+            proof = Ok(if urgent { log.record_urgent(row).await? } else { log.record(row).await? });
         }
         proof
     }
@@ -310,7 +299,7 @@ pub(crate) struct Stub {
     subjects: Vec<Option<String>>,
     version: Option<u64>,
     position: Option<Position>,
-    rules: Vec<String>,
+    rules: RuleIds,
     urgent: bool,
 }
 
@@ -335,7 +324,7 @@ impl Stub {
             subjects: vec![None],
             version: None,
             position: None,
-            rules: Vec::new(),
+            rules: RuleIds::NONE,
             urgent: false,
         }
     }
@@ -349,7 +338,7 @@ impl Stub {
     }
 
     fn ruled(self, rules: &RuleIds) -> Stub {
-        Stub { rules: rules.to_vec(), ..self }
+        Stub { rules: rules.clone(), ..self }
     }
 
     /// Only the one subject that a refusal is about.
@@ -362,18 +351,20 @@ impl Stub {
         self
     }
 
-    fn rows(&self, now: WallMs, refusal: Option<&Refusal>) -> impl Iterator<Item = Row> {
+    /// The rows of its subjects, which go with them.
+    fn rows(&mut self, now: WallMs, refusal: Option<&Refusal>) -> impl Iterator<Item = Row> {
         let outcome = refusal.map_or(ledger::access_log::OK, |refusal| refusal.code.name);
         // A refusal is one row, however many things were asked for.
         let count = if refusal.is_some() { 1 } else { usize::MAX };
-        self.subjects.iter().take(count).map(move |path| {
+        let subjects = std::mem::take(&mut self.subjects);
+        subjects.into_iter().take(count).map(move |path| {
             let mut row = Row::new(now, self.request, self.tenant, self.source.to_string(), self.act, outcome);
             row.entity = self.who.map(|(entity, _)| entity);
             row.session = self.who.map(|(_, session)| session);
-            row.path.clone_from(path);
+            row.path = path;
             row.version = self.version;
             row.position = self.position;
-            row.rules.clone_from(&self.rules);
+            row.rules = self.rules.to_vec();
             row
         })
     }

@@ -6,9 +6,9 @@ use crate::limits::SESSIONS_KNOWN_MAX;
 use access::session::{self, StoredSession};
 use access::{Principal, SessionFacts, verify_session};
 use crypto::id::TenantId;
-use crypto::{WallMs, sha256};
+use crypto::{WallMs, token};
 use ledger::code::{AUTH_REQUIRED, STORAGE_DAMAGED};
-use ledger::{Damaged, RecordName, Refusal};
+use ledger::{Damaged, Located, Refusal};
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 
@@ -28,9 +28,9 @@ pub(crate) struct Sessions {
 
 #[derive(Debug)]
 struct Known {
-    session: RecordName,
+    session: Located,
     session_record: Arc<[u8]>,
-    principal: RecordName,
+    principal: Located,
     principal_record: Arc<[u8]>,
     facts: Arc<SessionFacts>,
 }
@@ -50,8 +50,9 @@ impl Sessions {
         let tenant = found.unwrap_or(TenantId::SYSTEM);
         let refused = |refusal| Unknown { tenant, refusal };
         let token = arrival.token.as_ref().ok_or_else(|| refused(required()))?;
-        // A malformed token is looked up too, so that it takes the same way as an unknown one.
-        let digest = session::token_digest(token.expose()).unwrap_or_else(|| sha256(b"not a session token"));
+        // Whatever its form: only a session's own token has the digest that its record stands under, and all others go
+        // the same way.
+        let digest = token::digest(token.expose());
         let facts = self.look_up(app, tenant, digest, now).await.map_err(refused)?;
         match (found, facts) {
             (Some(_), Some(facts)) => Ok(facts),
@@ -68,22 +69,22 @@ impl Sessions {
     ) -> Result<Option<Arc<SessionFacts>>, Refusal> {
         let ledger = &app.parts().ledger;
         if let Some(known) = self.known.get(&(tenant, digest)) {
-            let session = ledger.record(tenant, &known.session).await?;
-            let principal = ledger.record(tenant, &known.principal).await?;
+            let session = ledger.located(known.session).await?;
+            let principal = ledger.located(known.principal).await?;
             if same(&session, &known.session_record) && same(&principal, &known.principal_record) {
                 return Ok((now < known.facts.expires).then(|| Arc::clone(&known.facts)));
             }
             self.known.remove(&(tenant, digest));
         }
-        let name = session::record_name(&digest);
-        let Some(session_record) = ledger.record(tenant, &name).await? else { return Ok(None) };
+        let session = ledger.locate(tenant, &session::record_name(&digest))?;
+        let Some(session_record) = ledger.located(session).await? else { return Ok(None) };
         let stored = StoredSession::decode(&session_record).map_err(damaged)?;
-        let principal = stored.principal_record().map_err(damaged)?;
-        let Some(principal_record) = ledger.record(tenant, &principal).await? else { return Ok(None) };
+        let principal = ledger.locate(tenant, &stored.principal_record().map_err(damaged)?)?;
+        let Some(principal_record) = ledger.located(principal).await? else { return Ok(None) };
         let who = Principal::decode(&principal_record).map_err(damaged)?;
         let Ok(facts) = verify_session(tenant, &stored, &who, now) else { return Ok(None) };
         let facts = Arc::new(facts);
-        let known = Known { session: name, session_record, principal, principal_record, facts: Arc::clone(&facts) };
+        let known = Known { session, session_record, principal, principal_record, facts: Arc::clone(&facts) };
         self.known.insert((tenant, digest), Arc::new(known));
         Ok(Some(facts))
     }

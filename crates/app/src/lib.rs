@@ -10,6 +10,7 @@ mod app;
 mod arrival;
 mod authenticate;
 pub mod bootstrap;
+mod carried;
 mod cursor;
 mod gate;
 mod grant;
@@ -28,8 +29,9 @@ mod tenant;
 mod walk;
 
 pub use act::{ACTS, Act, ActKind, Mode};
-pub use app::{App, Parts, Tasks};
+pub use app::{App, Parts};
 pub use arrival::Arrival;
+pub use carried::Tasks;
 pub use grant::Authorized;
 pub use reply::{Changed, Page, Reply};
 

@@ -11,6 +11,7 @@ use access::session::{self, FreshSession, IssueSession, IssuedSession, RevokeSes
 use access::{Action, Principal, PrincipalName, SessionFacts, limits::SESSION_TTL_DEFAULT, login};
 use crypto::id::{EntityId, SessionId, TenantId};
 use crypto::{SecretText, WallMs};
+use futures::FutureExt;
 use ledger::code::SESSION_NOT_FOUND;
 use ledger::{Actor, Ledger, Refusal, Unit};
 use parking_lot::Mutex;
@@ -138,7 +139,7 @@ pub async fn login(app: &App, arrival: Arrival, token: SecretText) -> Reply<Chan
         left.lock().session = Some((what.session.entity, what.session.id));
         Ok(Changed { what, position, replayed })
     };
-    app.carry_out(work, Ending { stub, trail, operation }).await
+    app.carry_out(work.boxed(), Ending { stub, trail, operation }).await
 }
 
 /// Reads the answer of a command that began a session; `None` when that session has ended since.

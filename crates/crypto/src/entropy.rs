@@ -1,6 +1,7 @@
 //! The operating system's randomness, with a watch on gross failure.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use aws_lc_rs::rand;
 use zeroize::Zeroize;
@@ -62,24 +63,64 @@ impl<E: Entropy> Entropy for Guarded<E> {
 }
 
 /// The random generator of aws-lc, seeded by the operating system and guarded against gross failure.
-#[derive(Debug, Default)]
-pub struct SystemEntropy(Guarded<Unwatched>);
+///
+/// What may become public is drawn in stocks, because a draw costs a microsecond however short it is; each byte is given
+/// out once. Keys and nonces are drawn one by one: a copied machine must not find its twin's in memory.
+#[derive(Debug)]
+pub struct SystemEntropy {
+    source: Guarded<Unwatched>,
+    stock: Mutex<Stock>,
+}
+
+#[derive(Debug)]
+struct Stock {
+    bytes: [u8; STOCK_BYTES],
+    given: usize,
+}
+
+const STOCK_BYTES: usize = 2048;
 
 impl SystemEntropy {
     /// The generator; nothing is drawn yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Guarded::new(Unwatched))
+        let stock = Stock { bytes: [0; STOCK_BYTES], given: STOCK_BYTES };
+        Self { source: Guarded::new(Unwatched), stock: Mutex::new(stock) }
+    }
+}
+
+impl Default for SystemEntropy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Stock {
+    /// Gives out the next bytes, of a fresh stock where too few are left.
+    fn give(&mut self, source: &impl Entropy, out: &mut [u8]) -> Result<(), NoEntropy> {
+        if self.bytes.len().saturating_sub(self.given) < out.len() {
+            source.fill_public(&mut self.bytes)?;
+            self.given = 0;
+        }
+        let end = self.given.saturating_add(out.len());
+        let bytes = self.bytes.get_mut(self.given..end).ok_or(NoEntropy)?;
+        out.copy_from_slice(bytes);
+        bytes.zeroize();
+        self.given = end;
+        Ok(())
     }
 }
 
 impl Entropy for SystemEntropy {
     fn fill_secret(&self, out: &mut [u8]) -> Result<(), NoEntropy> {
-        self.0.fill_secret(out)
+        self.source.fill_secret(out)
     }
 
     fn fill_public(&self, out: &mut [u8]) -> Result<(), NoEntropy> {
-        self.0.fill_public(out)
+        if out.len() > STOCK_BYTES {
+            return self.source.fill_public(out);
+        }
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner).give(&self.source, out)
     }
 }
 
@@ -93,5 +134,54 @@ impl Entropy for Unwatched {
 
     fn fill_public(&self, out: &mut [u8]) -> Result<(), NoEntropy> {
         rand::fill(out).map_err(|_| NoEntropy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes that count on from draw to draw.
+    #[derive(Debug, Default)]
+    struct Counting(Mutex<u8>);
+
+    impl Entropy for Counting {
+        fn fill_secret(&self, out: &mut [u8]) -> Result<(), NoEntropy> {
+            let mut last = self.0.lock().unwrap();
+            for byte in out {
+                *last = last.wrapping_add(1);
+                *byte = *last;
+            }
+            Ok(())
+        }
+
+        fn fill_public(&self, out: &mut [u8]) -> Result<(), NoEntropy> {
+            self.fill_secret(out)
+        }
+    }
+
+    #[test]
+    fn a_stock_gives_each_byte_once_and_keeps_none_it_gave() {
+        let source = Counting::default();
+        let mut stock = Stock { bytes: [0; STOCK_BYTES], given: STOCK_BYTES };
+        let mut next = 0u8;
+        for _ in 0..300 {
+            let mut out = [0; 16];
+            stock.give(&source, &mut out).unwrap();
+            for byte in out {
+                next = next.wrapping_add(1);
+                assert_eq!(byte, next);
+            }
+            assert!(stock.bytes[..stock.given].iter().all(|byte| *byte == 0));
+        }
+    }
+
+    #[test]
+    fn draws_longer_than_the_stock_and_none_at_all_are_given_too() {
+        let entropy = SystemEntropy::new();
+        let mut long = vec![0; STOCK_BYTES + 1];
+        entropy.fill_public(&mut long).unwrap();
+        assert!(long.iter().any(|byte| *byte != 0));
+        entropy.fill_public(&mut []).unwrap();
     }
 }

@@ -30,14 +30,10 @@ pub(crate) struct Built {
     pub(crate) entries: Vec<Bytes>,
     pub(crate) side: Side,
     pub(crate) has_side_row: bool,
+    /// Somebody waits until what it drops is destroyed.
+    pub(crate) awaited: bool,
     pub(crate) rings: Vec<(RingPut, Place)>,
     pub(crate) time: WallMs,
-}
-
-impl Built {
-    pub(crate) fn destroys(&self) -> bool {
-        self.side.destroys()
-    }
 }
 
 /// How a unit ended in the draft.
@@ -72,6 +68,7 @@ pub(crate) struct Build<'a> {
     rings: Vec<(RingPut, Place)>,
     logs: HashMap<TenantId, Arc<Key<LogKey>>>,
     volatile: BTreeMap<VolatileName, usize>,
+    awaited: bool,
 }
 
 impl<'a> Build<'a> {
@@ -85,7 +82,20 @@ impl<'a> Build<'a> {
         now: WallMs,
     ) -> Build<'a> {
         let (all, rings, logs) = (Added::default(), Vec::new(), HashMap::new());
-        Build { draft, state, entropy, number, id, first, now, all, rings, logs, volatile: BTreeMap::new() }
+        Build {
+            draft,
+            state,
+            entropy,
+            number,
+            id,
+            first,
+            now,
+            all,
+            rings,
+            logs,
+            volatile: BTreeMap::new(),
+            awaited: false,
+        }
     }
 
     /// Whether another unit might not fit.
@@ -104,6 +114,7 @@ impl<'a> Build<'a> {
             Ok(decided) => {
                 self.draft.keep_unit();
                 self.merge(added);
+                self.awaited |= decided.await_fold;
                 Ok(decided)
             }
             Err(refusal) => {
@@ -319,7 +330,7 @@ impl<'a> Build<'a> {
 
     /// The batch, or `None` when the group changes nothing.
     pub(crate) fn finish(self) -> Result<Option<(Batch, Built)>, Refusal> {
-        let Build { draft, state, entropy, number, id, first, now, mut all, rings, .. } = self;
+        let Build { draft, state, entropy, number, id, first, now, mut all, rings, awaited, .. } = self;
         if all.entries.is_empty() && all.side.is_empty() && rings.is_empty() {
             return Ok(None);
         }
@@ -332,8 +343,8 @@ impl<'a> Build<'a> {
         }
         let batch = Batch { shard: state.shard, number, id, row: row.encode()?, side, puts: all.puts };
         let has_side_row = batch.side.is_some();
-        let built =
-            Built { records: draft.finish(), entries: row.entries, side: all.side, has_side_row, rings, time: now };
+        let (records, side) = (draft.finish(), all.side);
+        let built = Built { records, entries: row.entries, side, has_side_row, awaited, rings, time: now };
         Ok(Some((batch, built)))
     }
 }

@@ -134,14 +134,13 @@ impl Committer {
                 }
             };
             let Some((batch, built)) = built else {
-                answer_each(group, results, None);
+                answer_each(group, results, number);
                 return rest;
             };
             match self.settle(batch).await {
                 Settled::Done => {
-                    let destroys = built.destroys();
                     self.publish(number, built);
-                    answer_each(group, results, destroys.then_some(number));
+                    answer_each(group, results, number);
                     return rest;
                 }
                 Settled::Lost => {
@@ -231,13 +230,10 @@ impl Committer {
     /// Makes a committed batch visible.
     fn publish(&self, number: BatchNumber, built: Built) {
         self.state.ring.adopt(&built.rings, &built.side.rings);
-        let destroys = built.destroys();
-        {
-            let mut overlay = self.state.overlay.write();
-            overlay.take(number, built);
-        }
+        let awaited = built.awaited;
+        self.state.overlay.write().take(number, built);
         self.state.later.work();
-        if destroys {
+        if awaited {
             self.fold_wanted.notify_one();
         }
     }
@@ -269,6 +265,7 @@ impl crate::state::Overlay {
             number,
             entries: built.entries,
             has_side_row: built.has_side_row,
+            awaited: built.awaited,
             side: built.side,
             bytes,
         });
@@ -282,14 +279,10 @@ enum Settled {
     Unknown(Batch),
 }
 
-fn answer_each(
-    group: VecDeque<Waiting>,
-    results: Vec<Result<crate::build::Decided, Refusal>>,
-    fold: Option<BatchNumber>,
-) {
+fn answer_each(group: VecDeque<Waiting>, results: Vec<Result<crate::build::Decided, Refusal>>, number: BatchNumber) {
     for (waiting, result) in group.into_iter().zip(results) {
         let answer =
-            result.map(|decided| Answer { receipt: decided.receipt, fold: fold.filter(|_| decided.await_fold) });
+            result.map(|decided| Answer { receipt: decided.receipt, fold: decided.await_fold.then_some(number) });
         // The caller may have gone; the change stands all the same.
         drop(waiting.answer.send(answer));
     }

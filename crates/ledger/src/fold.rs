@@ -9,7 +9,7 @@ use crate::keyspace::{RecordKey, intent_key, side_key, volatile_key};
 use crate::record::Slot;
 use crate::ring::seal_fail;
 use crate::side::{Side, StoredIntent};
-use crate::state::{State, VolatileName, cause_refusal};
+use crate::state::{Pending, State, VolatileName, cause_refusal};
 use crate::tree::{Mark, Tree};
 use crate::unit::{Dropped, IntentKey};
 use bytes::Bytes;
@@ -27,6 +27,10 @@ use tokio::sync::{Notify, watch};
 const FOLD_EVERY: Duration = Duration::from_millis(1_000);
 /// Wait after a fold that the store refused.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// How long a drop that nobody waits for may be put off while changes come in.
+const BACKLOG_EVERY: Duration = Duration::from_secs(10);
+/// Drops that may be put off.
+const BACKLOG_DROPS_MAX: usize = 100_000;
 /// Smallest time between two checkpoints nobody asked for.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(950);
 
@@ -61,6 +65,30 @@ pub(crate) struct Folder {
     later: Later,
     removed: Vec<RecordKey>,
     signed_at: Option<Duration>,
+    backlog: Backlog,
+}
+
+/// Drops that nobody waits for. They hit old pages at random, so they are carried out many at once; until then their side
+/// rows stay.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    sides: Vec<BatchNumber>,
+    drops: Vec<Dropped>,
+    since: Duration,
+}
+
+impl Backlog {
+    pub(crate) fn add(&mut self, now: Duration, number: BatchNumber, drops: &[Dropped]) {
+        if self.sides.is_empty() {
+            self.since = now;
+        }
+        self.sides.push(number);
+        self.drops.extend_from_slice(drops);
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        self.drops.len() >= BACKLOG_DROPS_MAX || now.saturating_sub(self.since) >= BACKLOG_EVERY
+    }
 }
 
 /// Everything up to a batch, copied out of the overlay.
@@ -75,6 +103,9 @@ struct Snapshot {
     sides: Vec<BatchNumber>,
     drops: Vec<Dropped>,
     rings: Vec<(TenantId, storage::Place)>,
+    awaited: bool,
+    /// Side rows with drops that can wait.
+    put_off: Vec<(BatchNumber, Vec<Dropped>)>,
 }
 
 impl Folder {
@@ -86,9 +117,10 @@ impl Folder {
         delay: Arc<dyn Delay>,
         wanted: Arc<Notify>,
         folded: watch::Sender<BatchNumber>,
+        backlog: Backlog,
     ) -> Folder {
-        let later = state.later.clone();
-        Folder { state, tree, clock, entropy, delay, wanted, folded, later, removed: Vec::new(), signed_at: None }
+        let (later, removed) = (state.later.clone(), Vec::new());
+        Folder { state, tree, clock, entropy, delay, wanted, folded, later, removed, signed_at: None, backlog }
     }
 
     pub(crate) fn later(&self) -> Later {
@@ -99,7 +131,7 @@ impl Folder {
     pub(crate) async fn run(mut self) {
         loop {
             let closed = self.later.closed.load(Ordering::Acquire);
-            if self.is_idle() {
+            if self.is_idle() && self.backlog.sides.is_empty() {
                 if closed {
                     return;
                 }
@@ -123,9 +155,21 @@ impl Folder {
 
     /// One fold of everything committed so far.
     pub(crate) async fn fold(&mut self) -> Result<(), Refusal> {
-        let Some(snapshot) = self.snapshot() else { return Ok(()) };
+        let asked = self.state.drops_asked.load(Ordering::Acquire);
+        let Some(mut snapshot) = self.snapshot() else {
+            self.sweep(asked).await?;
+            self.folded.send_modify(|_| ());
+            return Ok(());
+        };
         let first = self.first_run(&snapshot)?;
         apply(&self.state, first).await?;
+        let now = self.clock.monotonic();
+        for (number, drops) in std::mem::take(&mut snapshot.put_off) {
+            self.backlog.add(now, number, &drops);
+        }
+        if self.backlog.is_due(now) || asked > self.state.drops_done.load(Ordering::Acquire) {
+            self.sweep(asked).await?;
+        }
         let mut tree = self.tree.read().clone();
         let tiles = tree.append(&self.state, &snapshot.entries);
         let mark = Mark { batch: snapshot.upto, size: tree.size(), time_ms: snapshot.time_ms };
@@ -140,12 +184,24 @@ impl Folder {
         Ok(())
     }
 
+    /// Carries out the drops that were put off; all that were committed before this asking are among them.
+    async fn sweep(&mut self, asked: u64) -> Result<(), Refusal> {
+        let mut ops = drop_ops(&self.state, &self.backlog.drops, &[]);
+        ops.extend(self.backlog.sides.iter().map(|number| Op::Delete(side_key(self.state.shard, *number))));
+        apply(&self.state, Run { ops, durable: false }).await?;
+        self.backlog = Backlog::default();
+        self.state.drops_done.store(asked, Ordering::Release);
+        Ok(())
+    }
+
     fn snapshot(&self) -> Option<Snapshot> {
         let overlay = self.state.overlay.read();
         if overlay.pending.is_empty() {
             return None;
         }
         let pending = overlay.pending.iter();
+        let waits = |batch: &&Pending| !batch.awaited && batch.side.only_drops();
+        let now = || pending.clone().filter(|batch| !waits(batch));
         Some(Snapshot {
             upto: overlay.head.batch,
             time_ms: overlay.head.time.0,
@@ -157,9 +213,14 @@ impl Folder {
                 .map(|(name, (_, expires, body))| (*name, *expires, Arc::clone(body)))
                 .collect(),
             entries: pending.clone().flat_map(|batch| batch.entries.iter().cloned()).collect(),
-            sides: pending.clone().filter(|batch| batch.has_side_row).map(|batch| batch.number).collect(),
-            drops: pending.clone().flat_map(|batch| batch.side.drops.iter().copied()).collect(),
-            rings: pending.flat_map(|batch| batch.side.rings.iter().copied()).collect(),
+            sides: now().filter(|batch| batch.has_side_row).map(|batch| batch.number).collect(),
+            drops: now().flat_map(|batch| batch.side.drops.iter().copied()).collect(),
+            rings: now().flat_map(|batch| batch.side.rings.iter().copied()).collect(),
+            awaited: pending.clone().any(|batch| batch.awaited),
+            put_off: pending
+                .filter(|batch| waits(batch) && batch.has_side_row)
+                .map(|batch| (batch.number, batch.side.drops.clone()))
+                .collect(),
         })
     }
 
@@ -178,7 +239,7 @@ impl Folder {
             ops.push(Op::Put(key, seal_volatile(&self.state, self.entropy.as_ref(), *name, *expires, body)?));
         }
         ops.extend(drop_ops(&self.state, &snapshot.drops, &snapshot.rings));
-        let durable = !snapshot.drops.is_empty() || !snapshot.rings.is_empty();
+        let durable = snapshot.awaited || !snapshot.rings.is_empty();
         ops.extend(snapshot.sides.iter().map(|number| Op::Delete(side_key(self.state.shard, *number))));
         ops.extend(crate::seals::reserve(&self.state));
         Ok(Run { ops, durable })
@@ -229,7 +290,7 @@ pub(crate) async fn settle_side(
     ops.extend(drop_ops(state, &side.drops, &side.rings));
     state.ring.adopt(&[], &side.rings);
     ops.push(Op::Delete(side_key(state.shard, number)));
-    apply(state, Run { ops, durable: side.destroys() }).await
+    apply(state, Run { ops, durable: !side.rings.is_empty() }).await
 }
 
 fn drop_ops(state: &State, drops: &[Dropped], rings: &[(TenantId, storage::Place)]) -> Vec<Op> {

@@ -131,6 +131,7 @@ impl Ledger {
         if old.is_empty() {
             return Ok(0);
         }
+        self.dropped().await;
         let used = self.tenant_keys_in_use().await?;
         let mut left = 0usize;
         for (id, created, place) in old {

@@ -1,6 +1,6 @@
 //! From logical names to store keys.
 
-use crate::unit::{IntentKey, RecordKind, RecordName};
+use crate::unit::{IntentKey, RecordKind};
 use crypto::aead::{Key, NameKey};
 use crypto::id::TenantId;
 use storage::{BatchNumber, Key as StoreKey, Kind, Shard};
@@ -37,19 +37,6 @@ impl RecordKey {
     pub(crate) fn store_key(&self, shard: Shard) -> StoreKey {
         StoreKey::new(Kind::Record, shard, self.bytes().to_vec())
     }
-}
-
-/// Computes record keys of one tenant.
-pub(crate) fn record_key(ids: &Key<NameKey>, tenant: TenantId, name: &RecordName) -> RecordKey {
-    let mut parent = *tenant.as_bytes();
-    let mut child = parent;
-    for (depth, segment) in name.path.iter().enumerate() {
-        if depth > 0 {
-            parent = child;
-        }
-        child = ids.id_of(parent, segment);
-    }
-    RecordKey { kind: name.kind, parent, child }
 }
 
 /// Id of a folder: the parent id of what lies directly below it.

@@ -3,6 +3,7 @@
 use crate::code::{self, Refusal};
 use crate::committer::Waiting;
 use crate::entry::{BatchRow, Fact};
+use crate::keyspace::RecordKey;
 use crate::state::{Head, State, storage_refusal};
 use crate::tree::Tree;
 use crate::unit::{Receipt, RecordKind, RecordName, Unit};
@@ -33,6 +34,13 @@ pub(crate) struct Inner {
 #[derive(Clone, Debug)]
 pub struct Ledger {
     pub(crate) inner: Arc<Inner>,
+}
+
+/// Where a record stands in the store.
+#[derive(Clone, Copy, Debug)]
+pub struct Located {
+    tenant: TenantId,
+    key: RecordKey,
 }
 
 /// A record found in a folder.
@@ -101,6 +109,34 @@ impl Ledger {
         self.inner.fold_wanted.notify_one();
         // An error means that the fold has ended with the ledger; what is left is folded at the next start.
         drop(folded.wait_for(|done| *done >= number).await);
+    }
+
+    /// Where a record stands: worked out once, good for as long as the tenant is.
+    pub fn locate(&self, tenant: TenantId, name: &RecordName) -> Result<Located, Refusal> {
+        Ok(Located { tenant, key: self.inner.state.key(tenant, name)? })
+    }
+
+    /// As [`Ledger::record`], for a record that was located before.
+    pub async fn located(&self, at: Located) -> Result<Option<Arc<[u8]>>, Refusal> {
+        Ok(self.inner.state.record(at.tenant, at.key).await?.body())
+    }
+
+    /// Waits until every drop of what was committed is carried out.
+    pub(crate) async fn dropped(&self) {
+        let mut folded = self.inner.folded.clone();
+        let state = &self.inner.state;
+        let asking = state.drops_asked.fetch_add(1, Ordering::AcqRel).saturating_add(1);
+        loop {
+            folded.mark_unchanged();
+            if state.drops_done.load(Ordering::Acquire) >= asking {
+                return;
+            }
+            self.inner.fold_wanted.notify_one();
+            // An error means that the fold has ended with the ledger; it carried out everything then.
+            if folded.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// A record as of now, `None` if there is none. Errors: `storage.damaged` naming it.

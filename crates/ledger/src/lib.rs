@@ -33,7 +33,7 @@ mod verify;
 pub use code::{Class, Code, Refusal};
 pub use due::OperationState;
 pub use hierarchy::KeyInfo;
-pub use ledger::{Child, Ledger, SYSTEM_TENANT, SealedEntry};
+pub use ledger::{Child, Ledger, Located, SYSTEM_TENANT, SealedEntry};
 pub use open::{Opened, Parts, forget_records, open};
 pub use path::{Path, Prefix};
 pub use ring::Purpose;

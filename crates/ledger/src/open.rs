@@ -4,7 +4,7 @@ use crate::code::{self, Refusal};
 use crate::committer::{Committer, Waiting};
 use crate::draft::RuleBook;
 use crate::entry::{BatchRow, encode_entry, encode_fact};
-use crate::fold::Folder;
+use crate::fold::{Backlog, Folder};
 use crate::house::{self, HouseEvent, HouseRules};
 use crate::ledger::{Inner, Ledger};
 use crate::ring::{Keys, Maker, Ring, RingPut, load, seal_fail};
@@ -83,8 +83,8 @@ pub async fn open(mut parts: Parts) -> Result<Opened, Refusal> {
     read_origin(&state).await?;
     let (tree, mark) = Tree::load(&state).await?;
     state.overlay.write().head = Head { batch: mark.batch, size: mark.size, time: WallMs(mark.time_ms) };
-    absorb_sides(&state, parts.entropy.as_ref(), mark.batch).await?;
-    let (mut folder, kept) = folder(&parts, &state, tree, mark.batch);
+    let backlog = absorb_sides(&state, parts.entropy.as_ref(), mark.batch).await?;
+    let (mut folder, kept) = folder(&parts, &state, tree, mark.batch, backlog);
     while absorb::page(&state, &rules).await? {
         // Bounded memory however long the tail is, as after the loss of all records.
         if state.overlay.read().bytes > REPLAY_BYTES_MAX {
@@ -112,20 +112,35 @@ async fn read_origin(state: &State) -> Result<(), Refusal> {
 
 /// Side rows at or before the watermark are left where the store kept the second run of a fold but not the first; they
 /// are carried out again, in order. Later ones are laid over the state by `absorb::tail`.
-async fn absorb_sides(state: &State, entropy: &dyn Entropy, watermark: BatchNumber) -> Result<(), Refusal> {
+///
+/// Those that only drop are given back: they may also have been put off.
+async fn absorb_sides(state: &State, entropy: &dyn Entropy, watermark: BatchNumber) -> Result<Backlog, Refusal> {
     let prefix = storage::Key::new(Kind::Side, state.shard, Vec::new());
-    let page = state.storage.scan(prefix, None, storage::LIMITS.page_max).await.map_err(storage_refusal)?;
-    for (key, sealed) in page {
-        let number = <[u8; 8]>::try_from(key.rest()).map(u64::from_be_bytes).unwrap_or_default();
-        if number <= watermark.0 {
+    let mut backlog = Backlog::default();
+    let mut after = None;
+    loop {
+        let page =
+            state.storage.scan(prefix.clone(), after, storage::LIMITS.page_max).await.map_err(storage_refusal)?;
+        let full = page.len() == storage::LIMITS.page_max;
+        after = page.last().map(|(key, _)| key.clone());
+        for (key, sealed) in page {
+            let number = <[u8; 8]>::try_from(key.rest()).map(u64::from_be_bytes).unwrap_or_default();
+            if number > watermark.0 {
+                return Ok(backlog);
+            }
             let batches = state.storage.tail(state.shard, BatchNumber(number), 1).await.map_err(storage_refusal)?;
             if let Some(batch) = batches.first().filter(|batch| batch.number.0 == number) {
                 let side = absorb::open_side(state, batch, &sealed)?;
-                crate::fold::settle_side(state, entropy, batch.number, side).await?;
+                match side.only_drops() {
+                    true => backlog.add(std::time::Duration::ZERO, batch.number, &side.drops),
+                    false => crate::fold::settle_side(state, entropy, batch.number, side).await?,
+                }
             }
         }
+        if !full {
+            return Ok(backlog);
+        }
     }
-    Ok(())
 }
 
 /// What folder, committer and handle share.
@@ -135,7 +150,7 @@ struct Kept {
     folded: watch::Receiver<BatchNumber>,
 }
 
-fn folder(parts: &Parts, state: &Arc<State>, tree: Tree, mark: BatchNumber) -> (Folder, Kept) {
+fn folder(parts: &Parts, state: &Arc<State>, tree: Tree, mark: BatchNumber, backlog: Backlog) -> (Folder, Kept) {
     let (folded_to, folded) = watch::channel(mark);
     let wanted = Arc::new(Notify::new());
     let tree = Arc::new(parking_lot::RwLock::new(tree));
@@ -147,6 +162,7 @@ fn folder(parts: &Parts, state: &Arc<State>, tree: Tree, mark: BatchNumber) -> (
         Arc::clone(&parts.delay),
         Arc::clone(&wanted),
         folded_to,
+        backlog,
     );
     (folder, Kept { tree, wanted, folded })
 }

@@ -89,9 +89,9 @@ impl Side {
             && self.rings.is_empty()
     }
 
-    /// Whether its fold destroys something.
-    pub(crate) fn destroys(&self) -> bool {
-        !self.drops.is_empty() || !self.rings.is_empty()
+    /// Whether it does nothing but drop keys and blobs: that can wait, and be repeated, beside any other.
+    pub(crate) fn only_drops(&self) -> bool {
+        self.intents.is_empty() && self.closed.is_empty() && self.volatile.is_empty() && self.rings.is_empty()
     }
 
     pub(crate) fn append(&mut self, mut other: Side) {

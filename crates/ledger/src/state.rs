@@ -1,7 +1,7 @@
 //! The newest state: records folded in the store, overlaid by what is committed but not folded yet.
 
 use crate::code::{self, Refusal};
-use crate::keyspace::{RecordKey, folder_id, record_key};
+use crate::keyspace::{RecordKey, folder_id};
 use crate::record::{Record, Slot};
 use crate::ring::{Ring, damaged};
 use crate::side::{Side, StoredIntent};
@@ -11,8 +11,8 @@ use crypto::aead::{Aad, Header};
 use crypto::id::{KeyId, TenantId};
 use crypto::note::Origin;
 use parking_lot::{Mutex, RwLock};
-use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,6 +27,7 @@ pub(crate) struct Pending {
     pub(crate) entries: Vec<Bytes>,
     pub(crate) side: Side,
     pub(crate) has_side_row: bool,
+    pub(crate) awaited: bool,
     pub(crate) bytes: usize,
 }
 
@@ -53,6 +54,29 @@ pub(crate) struct Overlay {
     pub(crate) bytes: usize,
     pub(crate) head: Head,
 }
+
+/// A folder of a tenant by its segments.
+#[derive(PartialEq, Eq, Hash, Debug)]
+struct FolderName {
+    tenant: TenantId,
+    path: Box<[Box<str>]>,
+}
+
+/// The same, borrowed. Fields in the same order: both hash alike.
+#[derive(Hash, Debug)]
+struct FolderRef<'a> {
+    tenant: TenantId,
+    path: &'a [Box<str>],
+}
+
+impl Equivalent<FolderName> for FolderRef<'_> {
+    fn equivalent(&self, name: &FolderName) -> bool {
+        self.tenant == name.tenant && *self.path == *name.path
+    }
+}
+
+/// Folders whose ids are kept at hand.
+const FOLDERS_MAX: usize = 16_384;
 
 #[derive(Clone, Debug)]
 struct SlotWeight;
@@ -84,6 +108,8 @@ pub(crate) struct State {
     pub(crate) ring: Ring,
     pub(crate) overlay: RwLock<Overlay>,
     cache: Cache<RecordKey, Slot, SlotWeight>,
+    /// Ids of folders, which cost a keyed hash for each level.
+    folders: Cache<FolderName, [u8; 16]>,
     /// Values as stored, by the place of their key; a drop takes them out.
     values: Cache<[u8; 28], SealedValue, ValueWeight>,
     /// Rises before each removal from the overlay, so that a slow reader keeps what it read out of the cache.
@@ -93,6 +119,9 @@ pub(crate) struct State {
     pub(crate) later: crate::fold::Later,
     /// Set by whoever waits for a checkpoint of everything committed.
     pub(crate) checkpoint_wanted: AtomicBool,
+    /// How often somebody asked that drops be carried out, and up to which asking they were.
+    pub(crate) drops_asked: AtomicU64,
+    pub(crate) drops_done: AtomicU64,
     /// Seals reserved in the store, by key.
     pub(crate) reserved: Mutex<BTreeMap<KeyId, u64>>,
     /// Name of this ledger in checkpoints, read from its first entry.
@@ -111,11 +140,14 @@ impl State {
             ring,
             overlay: RwLock::default(),
             cache: Cache::with_weighter(items, cache_bytes, SlotWeight),
+            folders: Cache::new(FOLDERS_MAX),
             values: Cache::with_weighter(items / 2, cache_bytes, ValueWeight),
             folds: AtomicU64::new(0),
             gate: RwLock::new(()),
             later: crate::fold::Later::default(),
             checkpoint_wanted: AtomicBool::new(false),
+            drops_asked: AtomicU64::new(0),
+            drops_done: AtomicU64::new(0),
             reserved: Mutex::default(),
             origin: OnceLock::new(),
             broken: AtomicBool::new(false),
@@ -146,7 +178,21 @@ impl State {
 
     /// Physical key of a record.
     pub(crate) fn key(&self, tenant: TenantId, name: &RecordName) -> Result<RecordKey, Refusal> {
-        Ok(record_key(self.ring.tenant(tenant)?.names()?, tenant, name))
+        let keys = self.ring.tenant(tenant)?;
+        let ids = keys.names()?;
+        let Some((own, above)) = name.path.split_last() else {
+            return Ok(RecordKey { kind: name.kind, parent: *tenant.as_bytes(), child: *tenant.as_bytes() });
+        };
+        let folder = FolderRef { tenant, path: above };
+        let parent = match self.folders.get(&folder) {
+            Some(known) => known,
+            None => {
+                let made = folder_id(ids, tenant, above);
+                self.folders.insert(FolderName { tenant, path: above.into() }, made);
+                made
+            }
+        };
+        Ok(RecordKey { kind: name.kind, parent, child: ids.id_of(parent, own) })
     }
 
     /// A record as of now.

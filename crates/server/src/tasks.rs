@@ -23,7 +23,10 @@ pub struct TokioTasks;
 
 impl Tasks for TokioTasks {
     fn spawn(&self, work: BoxFuture<'static, ()>) {
-        tokio::spawn(work);
+        // Without a runtime the server has ended; what was committed is recorded at the next start.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(work);
+        }
     }
 }
 

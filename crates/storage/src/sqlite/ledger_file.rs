@@ -46,6 +46,7 @@ pub(super) struct LedgerFile {
     pub(super) conn: Connection,
     pub(super) health: Arc<Health>,
     pub(super) checkpoint_pages: i64,
+    pub(super) unlooked: Unlooked,
     pub(super) riding: Vec<Ride>,
     /// Secrets were deleted and may still stand in the log.
     pub(super) to_erase: bool,
@@ -147,6 +148,8 @@ impl LedgerFile {
             Some(head) => Ok(Some(head)),
             None => riding.iter().flat_map(|ride| &ride.ops).try_for_each(|op| apply(conn, op)).map(|()| None),
         });
+        let bytes = |batch: &Batch| batch.row.len() + batch.puts.iter().map(|put| put.value.len()).sum::<usize>();
+        self.unlooked.add(batch.map_or(0, bytes), riding.iter().map(|ride| ride.ops.len()).sum());
         match written {
             Ok(None) => match execute(conn, "COMMIT") {
                 Ok(()) => Commit::Done,
@@ -192,14 +195,17 @@ impl LedgerFile {
         checkpoint(&self.conn, DbFile::Ledger, &self.health, sql)
     }
 
-    /// Keeps the log short; what fails here fails again, and is answered, at the next write.
+    /// Keeps the log short; what fails here fails again, and is answered, at the next write. Pages with deleted secrets are
+    /// written over as the log goes round; what is left of them goes when nothing else is to be done.
     fn tidy(&mut self) {
+        if !self.unlooked.is_due(self.checkpoint_pages) {
+            return;
+        }
         let Ok(log) = self.checkpoint(CHECKPOINT_LOOK) else { return };
         if log.pages - log.moved < self.checkpoint_pages && log.pages < self.checkpoint_pages * 8 {
             return;
         }
-        let sql =
-            if self.to_erase || log.pages >= self.checkpoint_pages * 8 { CHECKPOINT_ERASE } else { CHECKPOINT_MOVE };
+        let sql = if log.pages >= self.checkpoint_pages * 8 { CHECKPOINT_ERASE } else { CHECKPOINT_MOVE };
         if let Ok(log) = self.checkpoint(sql) {
             self.to_erase &= log.busy || sql != CHECKPOINT_ERASE;
         }
@@ -209,6 +215,26 @@ impl LedgerFile {
         if self.to_erase {
             let _next_idle_moment_tries_again = self.erase();
         }
+    }
+}
+
+/// A guess at the pages written since the log was last looked at, which costs as much as a small statement.
+#[derive(Debug, Default)]
+pub(super) struct Unlooked(i64);
+
+impl Unlooked {
+    /// Adds a transaction: rows in append order share pages, others may have one each.
+    pub(super) fn add(&mut self, appended: usize, scattered: usize) {
+        self.0 += PAGES_AT_LEAST + i64::try_from(appended / PAGE_BYTES + scattered).unwrap_or(i64::MAX / 2);
+    }
+
+    /// Whether it is time to look, with this many pages before a checkpoint; begins anew if so.
+    pub(super) fn is_due(&mut self, checkpoint_pages: i64) -> bool {
+        let due = self.0 >= checkpoint_pages / 4;
+        if due {
+            self.0 = 0;
+        }
+        due
     }
 }
 
@@ -263,5 +289,8 @@ pub(super) fn checkpoint(conn: &Connection, file: DbFile, health: &Health, sql: 
 const RIDE: Duration = Duration::from_micros(500);
 /// Operations that may wait; more are written at once.
 const RIDING_OPS_MAX: usize = 512;
+/// Smallest page the guess counts with, and pages that every transaction writes.
+const PAGE_BYTES: usize = 4096;
+const PAGES_AT_LEAST: i64 = 4;
 const IDLE: Duration = Duration::from_millis(500);
 const ERASE_TRIES: u32 = 20;

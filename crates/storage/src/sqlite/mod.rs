@@ -24,7 +24,7 @@ use bytes::Bytes;
 use fault::Fault;
 use folder::{Folder, Found};
 use layout::{DbFile, NUMBER_MAX, SHARDS};
-use ledger_file::{Job, LedgerFile};
+use ledger_file::{Job, LedgerFile, Unlooked};
 use reads::Readers;
 use records_file::{Fold, RecordsFile, stopped};
 use reserve::Reserve;
@@ -110,6 +110,7 @@ impl Sqlite {
             conn: ledger,
             health: Arc::clone(&health),
             checkpoint_pages: options.ledger.log_pages(),
+            unlooked: Unlooked::default(),
             riding: Vec::new(),
             to_erase: true,
         };
@@ -117,6 +118,7 @@ impl Sqlite {
             conn: records,
             health: Arc::clone(&health),
             checkpoint_pages: options.records.log_pages(),
+            unlooked: Unlooked::default(),
             ledger: commits.clone(),
             flushes: false,
             reserve: Arc::clone(&reserve),

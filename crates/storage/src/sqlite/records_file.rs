@@ -4,7 +4,7 @@ use super::Health;
 use super::fault::Fault;
 use super::file::{self, CHECKPOINT_LOOK, CHECKPOINT_MOVE};
 use super::layout::{DbFile, FLUSHED};
-use super::ledger_file::{Job, Ride, apply, checkpoint, execute, roll_back};
+use super::ledger_file::{Job, Ride, Unlooked, apply, checkpoint, execute, roll_back};
 use super::reserve::Reserve;
 use crate::contract::{Cause, Commit, Op, Run};
 use rusqlite::Connection;
@@ -25,6 +25,7 @@ pub(super) struct RecordsFile {
     pub(super) conn: Connection,
     pub(super) health: Arc<Health>,
     pub(super) checkpoint_pages: i64,
+    pub(super) unlooked: Unlooked,
     pub(super) ledger: SyncSender<Job>,
     /// Whether commits of `conn` wait for stable storage now.
     pub(super) flushes: bool,
@@ -94,6 +95,7 @@ impl RecordsFile {
             execute(conn, "COMMIT")
         });
         self.flushes = flush;
+        self.unlooked.add(0, ops.len());
         match written {
             Ok(()) => Commit::Done,
             Err(error) => {
@@ -103,7 +105,10 @@ impl RecordsFile {
         }
     }
 
-    fn tidy(&self) {
+    fn tidy(&mut self) {
+        if !self.unlooked.is_due(self.checkpoint_pages) {
+            return;
+        }
         let run = |sql| checkpoint(&self.conn, DbFile::Records, &self.health, sql);
         if run(CHECKPOINT_LOOK).is_ok_and(|log| log.pages - log.moved >= self.checkpoint_pages) {
             let _fails_again_at_the_next_write = run(CHECKPOINT_MOVE);
