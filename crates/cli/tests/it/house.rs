@@ -11,14 +11,20 @@ pub(crate) struct House {
     server: Child,
     folder: tempfile::TempDir,
     exports: Vec<(String, String)>,
+    flags: &'static [&'static str],
 }
 
 impl House {
     /// Starts a server with an empty store and waits for what it prints.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with further flags of `serve`, also whenever it is started again.
+    pub(crate) fn start_with(flags: &'static [&'static str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (server, exports) = serve(folder.path());
-        Self { server, folder, exports }
+        let (server, exports) = serve(folder.path(), flags);
+        Self { server, folder, exports, flags }
     }
 
     /// Kills the server as `kill -9` does and starts it again on the same data.
@@ -37,7 +43,7 @@ impl House {
 
     /// Starts a server on the same data.
     pub(crate) fn start_again(&mut self) {
-        (self.server, self.exports) = serve(self.folder.path());
+        (self.server, self.exports) = serve(self.folder.path(), self.flags);
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -88,9 +94,9 @@ impl Drop for House {
     }
 }
 
-fn serve(folder: &Path) -> (Child, Vec<(String, String)>) {
+fn serve(folder: &Path, flags: &[&str]) -> (Child, Vec<(String, String)>) {
     let mut command = aumbry(folder);
-    command.args(["serve", "--dev", "--data-dir", "data", "--listen", "127.0.0.1:0"]);
+    command.args(["serve", "--dev", "--data-dir", "data", "--listen", "127.0.0.1:0"]).args(flags);
     let log = std::fs::File::create(folder.join("server.log")).unwrap();
     let mut server = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
     let mut exports = Vec::new();

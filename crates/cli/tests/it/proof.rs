@@ -33,6 +33,26 @@ fn a_ledger_is_verified_pinned_and_seen_to_grow() {
 }
 
 #[test]
+fn rows_kept_in_the_store_alone_are_listed_and_verified_after_a_kill() {
+    let mut house = House::start_with(&["--set", "access.sinks=store"]);
+    house.put("db/password", b"hunter2");
+    house.run(&["get", "db/password"]).ok();
+    house.kill_and_start();
+    let rows = house.run(&["--json", "access", "list", "--path", "db/"]).ok().json();
+    let acts: Vec<_> = rows["items"].as_array().unwrap().iter().map(|row| row["act"].clone()).collect();
+    assert_eq!(acts, ["secret.read", "secret.write"], "{rows}");
+    let report = house.run(&["--json", "access", "verify"]).ok().json();
+    assert!(report["rows"].as_u64().unwrap() >= 4, "{report}");
+    assert!(!house.folder().join("data/access").exists());
+    house.stop();
+    let data = house.folder().join("data");
+    let seal = house.folder().join("data.seal.key");
+    let checked =
+        house.run(&["ledger", "verify", "--data-dir", data.to_str().unwrap(), "--seal-file", seal.to_str().unwrap()]);
+    assert!(checked.ok().text().contains(" rows, "), "the check without a server sees them too");
+}
+
+#[test]
 fn another_key_than_the_pinned_one_is_refused() {
     let (house, other) = (House::start(), House::start());
     house.run(&["ledger", "verify"]).ok();

@@ -102,7 +102,7 @@ impl AccessLog {
     }
 
     /// From which entry on changes may lack their rows: give the changes after it to [`AccessLog::remake`]. `None`
-    /// means from the first.
+    /// means from the first. Rows that retention removed stay removed.
     pub async fn remake_after(&self, anchor: &dyn Anchor) -> Result<Option<Position>, Refusal> {
         let newest = self.inner.writer.lock().await.newest_number();
         let oldest = self.range().await?.map_or(1, |(oldest, _)| oldest);
@@ -117,7 +117,12 @@ impl AccessLog {
             }
         }
         self.know_positions(oldest).await?;
-        Ok(None)
+        // Rows that retention removed are not lost: what was changed before the entry of the last such segment had its row.
+        let removed = match oldest.checked_sub(1).filter(|before| *before > 0) {
+            Some(before) => anchor.find(self.id(), before).await?,
+            None => None,
+        };
+        Ok(removed.map(|entry| entry.position))
     }
 
     /// Makes the rows again that committed changes lack after a crash. Answers how many.

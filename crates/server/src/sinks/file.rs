@@ -93,6 +93,11 @@ impl FileSink {
         FileSink::with_reserve(path, when, clock, RESERVE_BYTES)
     }
 
+    /// As [`FileSink::open`] for rows that are only read: takes no reserve, and leaves one that is there.
+    pub(crate) fn at_rest(path: &Path, clock: Arc<dyn Clock>) -> Result<FileSink, Refused> {
+        FileSink::with_reserve(path, WhenSynced::EachSecond, clock, 0)
+    }
+
     fn with_reserve(path: &Path, when: WhenSynced, clock: Arc<dyn Clock>, bytes: u64) -> Result<FileSink, Refused> {
         let folder = Folder::open(path)?;
         let reserve = Reserve::open(&folder.reserve(), bytes)

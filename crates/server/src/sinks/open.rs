@@ -72,7 +72,8 @@ impl Opening<'_> {
         let named = |wanted: &SinkChoice| self.config.sinks.0.contains(wanted);
         let mut past: Vec<Arc<dyn Sink>> = Vec::new();
         if !named(&SinkChoice::File) && self.places.access.exists() {
-            past.push(Arc::new(self.file()?));
+            let file = FileSink::at_rest(&self.places.access, Arc::clone(self.clock));
+            past.push(Arc::new(file.map_err(|error| StartError::new(error, ""))?));
         }
         if !named(&SinkChoice::Store) {
             past.push(Arc::new(self.store()?));
@@ -108,7 +109,7 @@ pub(crate) async fn sinks_at_rest(
     let failed = |error: SinkError| unreadable("store", &error);
     let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
     if folder.exists() {
-        let file = FileSink::open(folder, WhenSynced::EachSecond, clock);
+        let file = FileSink::at_rest(folder, clock);
         sinks.push(Arc::new(file.map_err(|error| StartError::new(error, ""))?));
     }
     for owner in StoreSink::owners(&**storage, SHARD).await.map_err(failed)? {

@@ -1,7 +1,7 @@
 //! What a start finds after a crash.
 
 use super::{Desk, MemorySink, numbered, one};
-use ledger::access_log::{Change, Fault, Filter, HEADER_BYTES, REMADE, Wrong};
+use ledger::access_log::{Anchor, Change, Fault, Filter, HEADER_BYTES, REMADE, Wrong};
 use ledger::{Actor, Position};
 use std::sync::Arc;
 
@@ -119,6 +119,25 @@ async fn rows_of_committed_changes_that_a_crash_lost_are_made_again_once() {
     assert_eq!(again.paths().await, ["logged", "logged", "lost/5", "lost/6"]);
     let last = again.log.tail(&Filter::default(), 3, 10).await.unwrap().remove(0).row;
     assert_eq!((last.source.as_str(), last.position), (REMADE, Some(at(6))));
+}
+
+#[tokio::test]
+async fn rows_that_retention_removed_are_not_made_again() {
+    let (sink, desk) = one().await;
+    for index in [3, 4] {
+        let mut row = desk.row("removed");
+        row.position = Some(Position { shard: 0, index });
+        let _recorded = desk.log.record(row).await.unwrap();
+        desk.log.close(&*desk.anchor).await.unwrap();
+        desk.pass(3600);
+    }
+    desk.write(["newest".to_owned()]).await;
+    desk.log.close(&*desk.anchor).await.unwrap();
+    let before = crypto::WallMs(super::START.0 + 2 * 3_600_000);
+    assert_eq!(desk.log.retain(before, &*desk.anchor).await.unwrap(), 2);
+    let again = restart(&desk, sink.copy()).await;
+    let removed = Anchor::find(&*desk.anchor, desk.log.id(), 2).await.unwrap().unwrap();
+    assert_eq!(again.log.remake_after(&*again.anchor).await.unwrap(), Some(removed.position));
 }
 
 #[tokio::test]
