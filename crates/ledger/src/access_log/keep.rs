@@ -150,6 +150,7 @@ impl AccessLog {
         let Some(last) = last else { return Ok(0) };
         anchor.removed(RemovedSegments { log: self.id(), first: oldest, last }).await?;
         for number in oldest..=last {
+            let _alone = self.inner.removing.write().await;
             for shelf in self.shelves() {
                 let removed = answered(&*self.inner.parts.delay, async { shelf.remove(number).await }).await;
                 removed.map_err(|error| named(number, &error))?;

@@ -124,6 +124,8 @@ pub(super) struct Inner {
     queue: Mutex<Queue>,
     pub(super) writer: tokio::sync::Mutex<Writer>,
     pub(super) parts: Parts,
+    /// Held by retention while it takes a segment away, so that nobody reads half of one.
+    pub(super) removing: tokio::sync::RwLock<()>,
     /// Sinks that are only read.
     pub(super) past: Vec<Arc<dyn Sink>>,
     sources: Mutex<Sources>,
@@ -154,6 +156,7 @@ impl AccessLog {
         let inner = Inner {
             queue: Mutex::default(),
             parts,
+            removing: tokio::sync::RwLock::default(),
             past,
             sources: Mutex::default(),
             owed: Mutex::default(),

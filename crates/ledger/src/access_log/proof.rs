@@ -8,7 +8,7 @@ use super::sink::{Anchor, Anchored, Numbered, RowKeys};
 use super::unseal;
 use super::verify::{Bad, Report, Verifier, Wrong};
 use super::walk::{Fault, Walk};
-use crate::code::{LEDGER_RANGE, Refusal};
+use crate::code::{ACCESS_LOG_UNAVAILABLE, LEDGER_RANGE, Refusal};
 use crate::entry;
 use crate::unit::Position;
 use bytes::Bytes;
@@ -81,7 +81,7 @@ impl AccessLog {
     /// Proofs of rows that a query gave, in their order.
     ///
     /// Errors: `Invalid` for a row whose segment has no entry yet: call [`AccessLog::close`] before the query; `Corrupt`
-    /// when a segment is not what its entry says.
+    /// when a segment is not what its entry says; `Unavailable` when retention removed it since the query.
     pub async fn prove(&self, rows: &[Numbered], anchor: &dyn Anchor) -> Result<Vec<RowProof>, Refusal> {
         let mut proofs = Vec::with_capacity(rows.len());
         let mut loaded: Option<Loaded> = None;
@@ -102,7 +102,12 @@ impl AccessLog {
             return Err(Refusal::new(&LEDGER_RANGE, format!("access segment {number} is still open")));
         }
         let entry = self.entry_of(number, anchor).await?;
+        let _whole = self.inner.removing.read().await;
         let bytes = self.segment(number).await?;
+        if bytes.is_none() && self.is_removed(number).await? {
+            let why = format!("access segment {number} was removed by age meanwhile; ask again");
+            return Err(Refusal::new(&ACCESS_LOG_UNAVAILABLE, why));
+        }
         let mut verifier = Verifier::new();
         verifier.segment(number, bytes.as_deref(), Some(&entry.segment), None);
         if let Some(bad) = verifier.finish().bad.pop() {

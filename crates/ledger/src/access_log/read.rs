@@ -153,7 +153,12 @@ impl AccessLog {
                 return Ok(page);
             }
             segments = segments.saturating_add(1);
+            let _whole = self.inner.removing.read().await;
             let Some(header) = self.head(cursor.segment).await? else {
+                // Retention may have been faster: then this and all before it are gone, and the page is complete.
+                if self.is_removed(cursor.segment).await? {
+                    return Ok(page);
+                }
                 return Err(refusal(Bad { segment: cursor.segment, row: None, what: Wrong::Absent }));
             };
             let later = filter.until.is_some_and(|until| header.opened > until.saturating_add(CLOCK_SLACK));
@@ -242,6 +247,11 @@ impl AccessLog {
             None if newest > 0 && self.inner.writer.lock().await.open().is_some() => Some((newest, newest)),
             None => None,
         })
+    }
+
+    /// Whether a segment is older than the oldest there is.
+    pub(super) async fn is_removed(&self, number: u64) -> Result<bool, Refusal> {
+        Ok(self.segments().await?.is_some_and(|(oldest, _)| number < oldest))
     }
 
     /// The header of a segment, if it is there and whole.

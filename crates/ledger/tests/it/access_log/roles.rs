@@ -2,7 +2,8 @@
 
 use super::{Desk, Fate, MemorySink, START, TestKeys, numbered};
 use crate::house::Soon;
-use ledger::access_log::{AccessLog, Chunk, Parts, Role, Shelf, Sink, SinkError, StoreSink};
+use bytes::Bytes;
+use ledger::access_log::{AccessLog, Chunk, Filter, Parts, Role, Shelf, Sink, SinkError, StoreSink};
 use parking_lot::Mutex;
 use std::future::ready;
 use std::sync::Arc;
@@ -157,6 +158,84 @@ async fn a_log_goes_on_in_another_sink_and_its_earlier_rows_are_read_where_they_
     let removed = desk.log.retain(crypto::WallMs(START.0 + 1000), &*desk.anchor).await.unwrap();
     assert_eq!((removed, old.all().is_empty()), (2, true), "retention reaches the old one too");
     assert_eq!(desk.paths().await, ["newest", "open"]);
+}
+
+/// A sink whose three oldest segments are removed just after somebody asked for its range.
+#[derive(Debug)]
+struct Racing(Arc<MemorySink>, AtomicBool);
+
+impl Sink for Racing {
+    fn name(&self) -> &'static str {
+        "racing"
+    }
+
+    fn append<'a>(&'a self, chunk: Chunk<'a>) -> BoxFuture<'a, Result<(), SinkError>> {
+        self.0.append(chunk)
+    }
+
+    fn sync(&self) -> BoxFuture<'_, Result<(), SinkError>> {
+        self.0.sync()
+    }
+
+    fn shelf(&self) -> Option<&dyn Shelf> {
+        Some(self)
+    }
+}
+
+impl Shelf for Racing {
+    fn range(&self) -> BoxFuture<'_, Result<Option<(u64, u64)>, SinkError>> {
+        Box::pin(async {
+            let range = self.0.range().await;
+            if self.1.swap(false, SeqCst) {
+                for number in 1..=3 {
+                    self.0.remove(number).await?;
+                }
+            }
+            range
+        })
+    }
+
+    fn head(&self, number: u64) -> BoxFuture<'_, Result<Option<Bytes>, SinkError>> {
+        self.0.head(number)
+    }
+
+    fn read(&self, number: u64) -> BoxFuture<'_, Result<Option<Bytes>, SinkError>> {
+        self.0.read(number)
+    }
+
+    fn cut(&self, number: u64, size: u64) -> BoxFuture<'_, Result<(), SinkError>> {
+        self.0.cut(number, size)
+    }
+
+    fn remove(&self, number: u64) -> BoxFuture<'_, Result<(), SinkError>> {
+        self.0.remove(number)
+    }
+}
+
+#[tokio::test]
+async fn rows_that_retention_removes_while_they_are_read_are_gone_and_not_damaged() {
+    let memory = MemorySink::new("memory");
+    let sink = Arc::new(Racing(Arc::clone(&memory), AtomicBool::new(false)));
+    let desk = Desk::over(vec![Arc::clone(&sink) as _]).await;
+    for number in 1..=5 {
+        desk.write([format!("db/{number}")]).await;
+        desk.log.close(&*desk.anchor).await.unwrap();
+    }
+    let before = desk.log.query(&Filter::default(), None, 10).await.unwrap().rows;
+    assert_eq!(before.len(), 5);
+    sink.1.store(true, SeqCst);
+    assert_eq!(desk.paths().await, ["db/4", "db/5"]);
+    assert!(memory.bytes(3).is_empty() && desk.log.prove(&before[..2], &*desk.anchor).await.is_ok());
+    let told = desk.log.prove(&before, &*desk.anchor).await.unwrap_err();
+    assert_eq!(told.code.name, "access_log.unavailable");
+    assert!(told.detail.contains("removed by age"), "{told}");
+    memory.remove(4).await.unwrap();
+    desk.write(["db/6".to_owned()]).await;
+    desk.log.close(&*desk.anchor).await.unwrap();
+    memory.remove(5).await.unwrap();
+    memory.set(2, b"a stray one keeps the range wide".to_vec());
+    let told = desk.log.query(&Filter::default(), None, 10).await.unwrap_err();
+    assert_eq!(told.code.name, "storage.damaged", "a hole is damage: {told}");
 }
 
 #[tokio::test]
