@@ -7,6 +7,7 @@
 
 pub mod aead;
 mod crockford;
+mod drawn;
 mod entropy;
 mod hash;
 pub mod id;
@@ -18,6 +19,7 @@ pub mod seam;
 pub mod secret;
 pub mod token;
 
+pub use drawn::Drawn;
 pub use hash::{Hash, hmac_sha256, sha256};
 pub use seam::{Clock, Entropy, NoEntropy, Seal, SealError, WallMs};
 pub use secret::{SecretBytes, SecretText};

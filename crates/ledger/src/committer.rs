@@ -6,6 +6,7 @@ use crate::draft::{Draft, RuleBook};
 use crate::state::{Pending, State, cause_refusal, storage_refusal};
 use crate::unit::{Receipt, Unit};
 use crate::{Delay, absorb};
+use crypto::Drawn;
 use crypto::seam::{Clock, Entropy, WallMs};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub(crate) const GROUP_RECORDS_MAX: usize = 1_000;
 const TAIL_BYTES_MAX: usize = 64 << 20;
 /// Unfolded records at which commits wait for the fold.
 const TAIL_RECORDS_MAX: usize = 50_000;
+/// Randomness of a unit with one entry and one data key: a nonce for each. Others draw what they need beyond it.
+const UNIT_RANDOM_BYTES: usize = 24;
 /// Tries to learn the outcome of a commit before its callers are told that it is unknown.
 const RESOLVE_TRIES: u32 = 5;
 
@@ -97,20 +100,26 @@ impl Committer {
     /// Decides and commits a group; gives back what did not fit.
     async fn commit(&mut self, mut group: VecDeque<Waiting>) -> VecDeque<Waiting> {
         let mut rest = VecDeque::new();
+        let entropy = Arc::clone(&self.entropy);
         loop {
             let head = self.state.head();
             let number = head.batch.next();
+            let mut random = vec![0; group.len().saturating_mul(UNIT_RANDOM_BYTES).saturating_add(16)];
             let mut id = [0; 16];
-            if self.entropy.fill_secret(&mut id).is_err() {
-                answer_all(group, &crate::ring::no_entropy(crypto::seam::NoEntropy));
-                return rest;
-            }
+            let drawn = Drawn::new(&mut random, entropy.as_ref());
+            let drawn = match drawn.and_then(|drawn| drawn.fill_secret(&mut id).map(|()| drawn)) {
+                Ok(drawn) => drawn,
+                Err(none) => {
+                    answer_all(group, &crate::ring::no_entropy(none));
+                    return rest;
+                }
+            };
             let now = WallMs(self.clock.wall().0.max(head.time.0));
             let state = Arc::clone(&self.state);
             let mut build = Build::new(
                 Draft::new(&state, &self.rules, number),
                 &state,
-                self.entropy.as_ref(),
+                &drawn,
                 number,
                 BatchId(id),
                 head.size,

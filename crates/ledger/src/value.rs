@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crypto::aead::{Aad, DataKey, Header, Key, OpenError};
 use crypto::id::{BlobId, KeyId, TenantId};
 use crypto::secret::SecretBytes;
+use crypto::{Drawn, Entropy};
 use std::sync::Arc;
 use storage::{Kind, Place};
 
@@ -39,12 +40,17 @@ pub struct FreshValue {
     pub sealed: Bytes,
 }
 
+/// Randomness of one value: its key and its nonce.
+const VALUE_RANDOM_BYTES: usize = 32 + 12;
+
 impl Ledger {
     /// Seals a value under a fresh data key. Changes nothing. Cost: linear in the value; run it on a worker thread.
     ///
     /// Errors: `entropy.failed`.
     pub fn prepare_value(&self, tenant: TenantId, plain: &[u8]) -> Result<FreshValue, Refusal> {
-        let entropy = self.inner.entropy.as_ref();
+        let mut random = [0; VALUE_RANDOM_BYTES];
+        let drawn = Drawn::new(&mut random, self.inner.entropy.as_ref()).map_err(no_entropy)?;
+        let entropy: &dyn Entropy = &drawn;
         let key: Key<DataKey> = Key::generate(entropy).map_err(no_entropy)?;
         let blob_id = BlobId::generate(entropy).map_err(no_entropy)?;
         let sealed = key.seal(entropy, Aad::blob(tenant, blob_id), plain).map_err(|error| seal_fail(&error))?;

@@ -134,7 +134,8 @@ pub(crate) fn answered<T>(reply: Reply<T>, conditional: bool, show: impl FnOnce(
 
 /// The request's id as headers and rows show it.
 pub(crate) fn request_text(id: &[u8; 16]) -> String {
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or('0');
-    id.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    let mut text = String::with_capacity(32);
+    text.extend(id.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    text
 }

@@ -6,7 +6,6 @@
 //! makes its rows provable ([`RowProof`]). Without a sink that keeps rows nothing is served; sinks that tell rows to
 //! others come after those and hold nothing up.
 
-mod drawn;
 mod frame;
 mod keep;
 mod log;

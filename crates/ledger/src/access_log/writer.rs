@@ -1,18 +1,20 @@
 //! The one writer: gives rows their numbers, chains and seals them, offers them to the sinks that keep, passes them on to
 //! those that tell, closes segments.
 
-use super::drawn::Drawn;
 use super::open::{OpenSegment, Unsealable};
 use super::outlet::{Load, Means, Outlet};
 use super::segment::{ClosedSegment, Header, LogId, SEGMENT_LIMITS};
 use super::sink::{Numbered, SinkError};
 use crypto::aead::{Key, LogKey};
 use crypto::seam::Entropy;
-use crypto::{Hash, WallMs};
+use crypto::{Drawn, Hash, WallMs};
 use futures::future::join_all;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Bytes of randomness that a row takes: its salt and the nonce it is sealed with.
+const ROW_RANDOM_BYTES: usize = 28;
 
 /// Rows that are written together; what is said of each stands at the same index of `hows`.
 #[derive(Debug, Default)]
@@ -183,7 +185,8 @@ impl Writer {
 
     /// Puts the group's frames behind those of the open segment.
     fn draft(&mut self, means: Means<'_>, entropy: &dyn Entropy, group: &mut Group) -> Result<Group, NotWritten> {
-        let drawn = Drawn::for_rows(group.rows.len(), &mut self.random, entropy).map_err(|_| NotWritten::NoEntropy)?;
+        self.random.resize(group.rows.len().saturating_mul(ROW_RANDOM_BYTES), 0);
+        let drawn = Drawn::new(&mut self.random, entropy).map_err(|_| NotWritten::NoEntropy)?;
         if let Some(empty) = self.open.take_if(|open| open.rows() == 0) {
             self.buffer = empty.into_buffer();
         }

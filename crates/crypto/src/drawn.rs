@@ -1,26 +1,35 @@
-//! Randomness drawn once for a whole group: one call of the generator instead of one for each row.
+//! Randomness drawn once for many uses: a draw of the generator costs a microsecond however short it is.
 
-use crypto::seam::{Entropy, NoEntropy};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes of randomness that a row takes: its salt and the nonce it is sealed with.
-pub(super) const ROW_RANDOM_BYTES: usize = 28;
+use zeroize::Zeroize;
 
-/// Gives each byte of a draw out once, then asks the generator again.
+use crate::seam::{Entropy, NoEntropy};
+
+/// Gives each byte of a draw out once, then asks the generator again. What it held is wiped when it is dropped.
+///
+/// It lives as long as one piece of work: a stock that outlived it could be found twice in a copied machine.
 #[derive(Debug)]
-pub(super) struct Drawn<'a> {
-    bytes: &'a [u8],
+pub struct Drawn<'a> {
+    bytes: &'a mut [u8],
     taken: AtomicUsize,
     source: &'a dyn Entropy,
 }
 
 impl<'a> Drawn<'a> {
-    /// Fills `buffer` for so many rows.
-    pub(super) fn for_rows(rows: usize, buffer: &'a mut Vec<u8>, source: &'a dyn Entropy) -> Result<Self, NoEntropy> {
-        buffer.clear();
-        buffer.resize(rows.saturating_mul(ROW_RANDOM_BYTES), 0);
+    /// Fills the buffer.
+    ///
+    /// # Errors
+    /// [`NoEntropy`]; nothing was given out.
+    pub fn new(buffer: &'a mut [u8], source: &'a dyn Entropy) -> Result<Self, NoEntropy> {
         source.fill_secret(buffer)?;
         Ok(Drawn { bytes: buffer, taken: AtomicUsize::new(0), source })
+    }
+}
+
+impl Drop for Drawn<'_> {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
     }
 }
 
@@ -43,19 +52,22 @@ impl Entropy for Drawn<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::BTreeSet;
-    use testkit::entropy::Seeded;
+
+    use super::*;
+    use crate::entropy::SystemEntropy;
 
     #[test]
-    fn no_byte_is_given_twice_and_past_the_draw_the_generator_is_asked() {
-        let (source, mut buffer) = (Seeded::new(3), Vec::new());
-        let drawn = Drawn::for_rows(4, &mut buffer, &source).unwrap();
+    fn no_byte_is_given_twice_past_the_draw_the_generator_is_asked_and_nothing_is_left() {
+        let (source, mut buffer) = (SystemEntropy::new(), [0; 112]);
+        let drawn = Drawn::new(&mut buffer, &source).unwrap();
         let mut seen = BTreeSet::new();
         for size in [16, 12].into_iter().cycle().take(20) {
             let mut out = vec![0; size];
             drawn.fill_secret(&mut out).unwrap();
             assert!(seen.insert(out));
         }
+        drop(drawn);
+        assert_eq!(buffer, [0; 112]);
     }
 }
