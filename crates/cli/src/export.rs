@@ -1,5 +1,6 @@
 //! A ledger in a file: one JSON object a line, the checkpoint first, then access log segments, then entries.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, BufWriter, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -8,10 +9,13 @@ use std::path::Path;
 use api::Class;
 use api::access::Segment;
 use api::ledger::Entry;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use client::verify::{PAGE_MAX, Tally, signed};
 use client::{Client, Error};
 use crypto::note::{Checkpoint, VerifierKey};
 use serde::{Deserialize, Serialize};
+use server::offline::LedgerAtRest;
 
 use crate::fault;
 
@@ -38,20 +42,54 @@ pub(crate) struct Checked {
     pub(crate) segments: u64,
 }
 
+/// Where a ledger is exported from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A server.
+    Server(Client),
+    /// A data folder.
+    AtRest(LedgerAtRest),
+}
+
+impl Source {
+    /// Key, checkpoint and segments of the access log.
+    async fn head(&self) -> Result<(String, String, Vec<Segment>), Error> {
+        match self {
+            Self::AtRest(ledger) => {
+                Ok((ledger.key().to_owned(), ledger.checkpoint().to_owned(), ledger.segments().to_vec()))
+            }
+            Self::Server(client) => {
+                let key = client.ledger().key().await?.key;
+                // Asked for before the checkpoint, which so covers the entries they name.
+                let segments = client.access().segments().await?.items;
+                Ok((key, client.ledger().checkpoint().await?, segments))
+            }
+        }
+    }
+
+    async fn entries(&mut self, from: u64, limit: u32) -> Result<Vec<Entry>, Error> {
+        match self {
+            Self::Server(client) => Ok(client.ledger().entries(from, limit).await?.items),
+            Self::AtRest(ledger) => ledger.entries(limit as usize).await.map_err(crate::verb::offline::failed),
+        }
+    }
+}
+
 /// Writes a ledger to a new file of mode 0600; gives the number of entries. On failure the file is removed.
-pub(crate) async fn write(client: &Client, file: &Path, progress: impl FnMut(u64, u64)) -> Result<u64, Error> {
+pub(crate) async fn write(source: Source, file: &Path, progress: impl FnMut(u64, u64)) -> Result<u64, Error> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
     let shown = format!("`{}` cannot be written", file.display());
     let opened = options.open(file).map_err(|error| fault::local(&shown, &error))?;
-    let written = fill(client, opened, &shown, progress).await;
+    let written = fill(source, opened, &shown, progress).await;
     if written.is_err() {
         let _ = std::fs::remove_file(file);
     }
     written
 }
 
-/// Checks a file: who signed it, each entry, the root, and that the access log's segments follow each other.
+/// Checks a file: who signed it, each entry, the root, and that the access log's segments follow each other and are those
+/// which entries close.
 ///
 /// Without `key` the one in the file is believed, which shows damage but no forgery.
 ///
@@ -68,30 +106,34 @@ pub(crate) fn check(file: &Path, key: Option<&VerifierKey>) -> Result<Checked, E
     let (mut tally, mut chain) = (Tally::default(), Chain::default());
     while let Some(line) = lines.next()? {
         match line {
-            Line::Entry(entry) => tally.push(&entry)?,
+            Line::Entry(entry) => {
+                tally.push(&entry)?;
+                chain.compare(&entry)?;
+            }
             Line::Segment(segment) => chain.push(&segment)?,
             Line::LedgerV1 { .. } => return Err(damaged(&format!("line {} begins another ledger", lines.number))),
         }
     }
     tally.check(&checkpoint)?;
+    if let Some(segment) = chain.open.values().next() {
+        return Err(damaged(&format!("no entry closes access segment {}", segment.segment)));
+    }
     Ok(Checked { checkpoint, whole_entries: tally.whole(), segments: chain.count })
 }
 
-async fn fill(client: &Client, file: File, shown: &str, mut progress: impl FnMut(u64, u64)) -> Result<u64, Error> {
+async fn fill(mut source: Source, file: File, shown: &str, mut progress: impl FnMut(u64, u64)) -> Result<u64, Error> {
     let failed = |error: std::io::Error| fault::local(shown, &error);
     let mut out = BufWriter::new(file);
-    let key = client.ledger().key().await?.key;
-    let segments = client.access().segments().await?.items;
-    let checkpoint = client.ledger().checkpoint().await?;
+    let (key, checkpoint, segments) = source.head().await?;
     let size = signed(&checkpoint, &crate::pins::parse(&key)?)?.size;
     line(&mut out, &Line::LedgerV1 { key, checkpoint }).map_err(failed)?;
-    for segment in segments.into_iter().filter(|segment| segment.position.is_some()) {
+    for segment in segments.into_iter().filter(|segment| segment.position.is_some_and(|place| place.index < size)) {
         line(&mut out, &Line::Segment(segment)).map_err(failed)?;
     }
     let mut from = 0;
     while from < size {
         let limit = u32::try_from(size.saturating_sub(from)).unwrap_or(PAGE_MAX).min(PAGE_MAX);
-        let page = client.ledger().entries(from, limit).await?.items;
+        let page = source.entries(from, limit).await?;
         if page.is_empty() {
             return Err(damaged(&format!("no entry {from} is given")));
         }
@@ -137,9 +179,22 @@ impl Lines {
 struct Chain {
     count: u64,
     last: Option<Segment>,
+    /// By the index of the entry that closes them.
+    open: BTreeMap<u64, Segment>,
 }
 
 impl Chain {
+    /// An entry that closes a segment must say so of the very segment that the file names, as far as it is whole.
+    fn compare(&mut self, entry: &Entry) -> Result<(), Error> {
+        let Some(segment) = self.open.remove(&entry.index) else { return Ok(()) };
+        let sealed = entry.sealed.as_ref().map(|sealed| STANDARD.decode(sealed).unwrap_or_default());
+        if sealed.is_some_and(|sealed| !server::closes(&sealed, &segment)) {
+            let detail = format!("entry {} does not close access segment {}", entry.index, segment.segment);
+            return Err(damaged(&detail));
+        }
+        Ok(())
+    }
+
     fn push(&mut self, next: &Segment) -> Result<(), Error> {
         if let Some(last) = self.last.as_ref().filter(|last| last.log == next.log) {
             let follows = last.segment.checked_add(1) == Some(next.segment)
@@ -151,6 +206,7 @@ impl Chain {
             }
         }
         self.count = self.count.saturating_add(1);
+        self.open.extend(next.position.map(|place| (place.index, next.clone())));
         self.last = Some(next.clone());
         Ok(())
     }

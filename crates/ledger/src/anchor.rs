@@ -5,6 +5,7 @@ use crate::access_log::{
 };
 use crate::code::{self, Refusal};
 use crate::ledger::Ledger;
+use crate::ring::Ring;
 use crate::unit::{
     Actor, Command, Context, Damaged, Event, EventRef, Halt, Outcome, Position, RecordKind, RecordName, Rules, Unit,
     View,
@@ -111,11 +112,21 @@ impl Ledger {
 
 impl RowKeys for Ledger {
     fn current(&self, tenant: TenantId) -> Result<Arc<Key<LogKey>>, Refusal> {
-        Ok(Arc::clone(&self.inner.state.ring.tenant(tenant)?.current_log()?.key))
+        self.inner.state.ring.current(tenant)
     }
 
     fn by_id(&self, tenant: TenantId, id: KeyId) -> Result<Arc<Key<LogKey>>, Refusal> {
-        let keys = self.inner.state.ring.tenant(tenant)?;
+        self.inner.state.ring.by_id(tenant, id)
+    }
+}
+
+impl RowKeys for Ring {
+    fn current(&self, tenant: TenantId) -> Result<Arc<Key<LogKey>>, Refusal> {
+        Ok(Arc::clone(&self.tenant(tenant)?.current_log()?.key))
+    }
+
+    fn by_id(&self, tenant: TenantId, id: KeyId) -> Result<Arc<Key<LogKey>>, Refusal> {
+        let keys = self.tenant(tenant)?;
         keys.log_by_id(id).cloned().map_err(|error| crate::ring::damaged("an access row's key", &error))
     }
 }

@@ -44,7 +44,7 @@ pub use unit::{
     NewIntent, Outcome, PointedValue, Position, Receipt, RecordKind, RecordName, Rules, Stamp, Unit, View, VolatilePut,
 };
 pub use value::{FreshValue, ValueRef};
-pub use verify::{Bad, Checked, Report, Verification, verify};
+pub use verify::{Anchors, Bad, Checked, Report, Verification, row_keys, verify};
 
 use std::time::Duration;
 use storage::BoxFuture;

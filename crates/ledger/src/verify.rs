@@ -3,20 +3,24 @@
 //! Without the seal: batches, entries, tree and the signed checkpoint. With it: also every ring key, entry, record, data
 //! key, value, intent, volatile thing and side row. Reads only.
 
+mod anchors;
 mod open_parts;
 mod scratch;
 
+use crate::access_log::RowKeys;
 use crate::code::Refusal;
 use crate::draft::RuleBook;
-use crate::entry::{BatchRow, split_entry};
+use crate::entry::{BatchRow, statement};
 use crate::keyspace::meta_key;
-use crate::unit::Rules;
+use crate::ring::{Ring, load};
+use crate::unit::{Position, Rules};
 use crypto::merkle::{Frontier, leaf_hash};
 use crypto::note::{Checkpoint, VerifierKey};
 use crypto::seam::Seal;
 use std::sync::Arc;
 use storage::{BatchNumber, Kind, Shard, Storage};
 
+pub use anchors::Anchors;
 pub(crate) use open_parts::open_everything;
 
 /// Batches read at once.
@@ -74,6 +78,10 @@ pub struct Checked {
 pub struct Report {
     /// How much was checked.
     pub checked: Checked,
+    /// The newest checkpoint, a signed note, and the key that stands beside it; none before the first fold.
+    pub checkpoint: Option<(String, String)>,
+    /// What the entries say of the access log in clear.
+    pub anchors: Anchors,
     /// The first bad thing, if any.
     pub bad: Option<Bad>,
 }
@@ -108,7 +116,7 @@ pub(crate) fn bad(what: impl Into<String>, why: impl Into<String>) -> Stop {
 /// Checks everything. Errors: `storage.unavailable`, `seal.invalid`; damage is no error but the report's `bad`.
 pub async fn verify(verification: Verification) -> Result<Report, Refusal> {
     let mut report = Report::default();
-    let stop = match check(&verification, &mut report.checked).await {
+    let stop = match check(&verification, &mut report).await {
         Ok(()) => return Ok(report),
         Err(stop) => stop,
     };
@@ -121,9 +129,10 @@ pub async fn verify(verification: Verification) -> Result<Report, Refusal> {
     }
 }
 
-async fn check(verification: &Verification, checked: &mut Checked) -> Result<(), Stop> {
-    let note = checkpoint(verification).await?;
-    let tree = entries(verification, note.as_ref(), checked).await?;
+async fn check(verification: &Verification, report: &mut Report) -> Result<(), Stop> {
+    let note = checkpoint(verification, report).await?;
+    let tree = entries(verification, note.as_ref(), report).await?;
+    let checked = &mut report.checked;
     tiles(verification, &tree, checked).await?;
     if let Some(seal) = &verification.seal {
         let mut rules = verification.rules.clone();
@@ -137,23 +146,37 @@ async fn check(verification: &Verification, checked: &mut Checked) -> Result<(),
 }
 
 /// The stored checkpoint, checked with the key given, or else with the one that is stored beside it.
-async fn checkpoint(verification: &Verification) -> Result<Option<(u64, crypto::Hash)>, Stop> {
-    let shard = verification.shard;
-    let wanted = vec![meta_key(shard, "checkpoint"), meta_key(shard, "verifier")];
-    let mut found = verification.storage.get(wanted).await?.into_iter();
-    let Some(note) = found.next().flatten() else { return Ok(None) };
-    let text = std::str::from_utf8(&note).map_err(|_| bad("the checkpoint", "not text"))?;
-    let stored = found.next().flatten();
+async fn checkpoint(verification: &Verification, report: &mut Report) -> Result<Option<(u64, crypto::Hash)>, Stop> {
+    let (note, stored) = stored_notes(verification.storage.as_ref(), verification.shard).await?;
+    let Some(note) = note else { return Ok(None) };
+    report.checkpoint = stored.as_ref().map(|key| (note.clone(), key.clone()));
     let key = match (&verification.key, stored) {
         (Some(key), _) => key.clone(),
-        (None, Some(stored)) => {
-            let text = std::str::from_utf8(&stored).map_err(|_| bad("the stored verifier key", "not text"))?;
-            text.parse().map_err(|_| bad("the stored verifier key", "it does not parse"))?
-        }
+        (None, Some(stored)) => stored.parse().map_err(|_| bad("the stored verifier key", "it does not parse"))?,
         (None, None) => return Err(bad("the stored verifier key", "missing; give the key with --key")),
     };
-    let seen = Checkpoint::open(text, &key).map_err(|why| bad("the checkpoint", why.to_string()))?;
+    let seen = Checkpoint::open(&note, &key).map_err(|why| bad("the checkpoint", why.to_string()))?;
     Ok(Some((seen.size, seen.root)))
+}
+
+async fn stored_notes(storage: &dyn Storage, shard: Shard) -> Result<(Option<String>, Option<String>), Stop> {
+    let wanted = vec![meta_key(shard, "checkpoint"), meta_key(shard, "verifier")];
+    let mut found = storage.get(wanted).await?.into_iter();
+    let mut text = |what: &str| match found.next().flatten() {
+        None => Ok(None),
+        Some(bytes) => match String::from_utf8(bytes.to_vec()) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(bad(what, "not text")),
+        },
+    };
+    Ok((text("the checkpoint")?, text("the stored verifier key")?))
+}
+
+/// The keys that rows of the access log are sealed with, without opening the ledger.
+///
+/// Errors: `seal.invalid`, `storage.damaged`, `storage.unavailable`.
+pub async fn row_keys(storage: &dyn Storage, shard: Shard, seal: &dyn Seal) -> Result<Arc<dyn RowKeys>, Refusal> {
+    Ok(Arc::new(Ring::new(load(storage, shard, seal).await?)))
 }
 
 /// The tree of all entries, level-0 tile rows included.
@@ -164,8 +187,9 @@ struct WholeTree {
 async fn entries(
     verification: &Verification,
     note: Option<&(u64, crypto::Hash)>,
-    checked: &mut Checked,
+    report: &mut Report,
 ) -> Result<WholeTree, Stop> {
+    let checked = &mut report.checked;
     let head = verification.storage.head(verification.shard).await?;
     let mut frontier = Frontier::new();
     let mut tree = WholeTree { tiles: std::collections::BTreeMap::new() };
@@ -185,7 +209,12 @@ async fn entries(
                 return Err(bad(format!("batch {}", next.0), "its first entry is not the next one of the tree"));
             }
             for entry in &row.entries {
-                split_entry(entry).map_err(|why| bad(format!("entry {}", frontier.size()), why.0))?;
+                let index = frontier.size();
+                let stated = statement(entry).and_then(|stated| {
+                    let position = Position { shard: verification.shard.0, index };
+                    stated.map_or(Ok(()), |stated| report.anchors.take(stated, position))
+                });
+                stated.map_err(|why| bad(format!("entry {index}"), why.0))?;
                 frontier.push_each(leaf_hash(entry), |node, hash| {
                     if node.level.is_multiple_of(crypto::merkle::TILE_HEIGHT) {
                         let at = (node.level / crypto::merkle::TILE_HEIGHT, node.index / crypto::merkle::TILE_WIDTH);

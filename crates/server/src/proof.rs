@@ -1,11 +1,12 @@
-//! Proofs of access log rows, checked by whoever was shown the row. Needs no key and no server.
+//! Proofs of access log rows, checked by whoever was shown the row. Needs no key of the server's, and no server.
 
-use api::access::{Row as Shown, RowProof as Wire};
+use api::Timestamp;
+use api::access::{Row as Shown, RowProof as Wire, Segment};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crypto::{Hash, WallMs};
 use ledger::Position;
-use ledger::access_log::{ClosedSegment, LogId, NotProven, Row, RowProof};
+use ledger::access_log::{ClosedSegment, LogId, NotProven, Row, RowProof, Statement};
 
 /// Checks that a row is what its proof says was logged: the row's fields, their commitment in the stored frame, the
 /// frame's place in the tree of its segment, and the entry that closes it. The name of the principal is no part of a row.
@@ -24,26 +25,57 @@ pub fn check_row(shown: &Shown) -> Result<(Position, Hash), NotProven> {
 }
 
 fn read(wire: &Wire) -> Option<RowProof> {
-    let segment = &wire.segment;
     Some(RowProof {
         plain: STANDARD.decode(&wire.plain).ok()?,
         frame: STANDARD.decode(&wire.frame).ok()?,
         index: wire.index,
         path: wire.hashes.iter().map(|text| hash(text)).collect::<Option<_>>()?,
-        segment: ClosedSegment {
-            log: log(&segment.log)?,
-            number: segment.segment,
-            first_row: segment.first_row,
-            rows: segment.rows,
-            bytes: segment.bytes,
-            previous: hash(&segment.previous)?,
-            head_hash: hash(&segment.end)?,
-            tree_root: hash(&segment.root)?,
-            first_time: moment(&segment.first_time)?,
-            last_time: moment(&segment.last_time)?,
-        },
+        segment: closed(&wire.segment)?,
         position: Position { shard: wire.position.shard, index: wire.position.index },
     })
+}
+
+/// Whether an entry closes this very segment of the access log with this root, as it says in clear.
+pub fn closes(entry: &[u8], segment: &Segment) -> bool {
+    let Ok(Some(Statement::Closed(stated))) = ledger::entry::statement(entry) else { return false };
+    closed(segment) == Some(stated)
+}
+
+fn closed(segment: &Segment) -> Option<ClosedSegment> {
+    Some(ClosedSegment {
+        log: log(&segment.log)?,
+        number: segment.segment,
+        first_row: segment.first_row,
+        rows: segment.rows,
+        bytes: segment.bytes,
+        previous: hash(&segment.previous)?,
+        head_hash: hash(&segment.end)?,
+        tree_root: hash(&segment.root)?,
+        first_time: moment(&segment.first_time)?,
+        last_time: moment(&segment.last_time)?,
+    })
+}
+
+/// A segment as it stands on the wire.
+pub(crate) fn segment(closed: &ClosedSegment, place: Position) -> Segment {
+    let shown = |time: WallMs| {
+        let ms = i64::try_from(time.0).unwrap_or(i64::MAX);
+        let time = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
+        Timestamp(format!("{time:.3}"))
+    };
+    Segment {
+        log: closed.log.to_string(),
+        segment: closed.number,
+        first_row: closed.first_row,
+        rows: closed.rows,
+        bytes: closed.bytes,
+        previous: STANDARD.encode(closed.previous),
+        end: STANDARD.encode(closed.head_hash),
+        root: STANDARD.encode(closed.tree_root),
+        first_time: shown(closed.first_time),
+        last_time: shown(closed.last_time),
+        position: Some(api::Position { shard: place.shard, index: place.index }),
+    }
 }
 
 fn same(row: &Row, shown: &Shown) -> bool {

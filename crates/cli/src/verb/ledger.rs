@@ -23,6 +23,9 @@ pub(crate) enum Ledger {
     Export {
         /// The file; it must not exist yet
         file: PathBuf,
+        /// Take it from a data folder instead, whose server must not run
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
     },
     /// Print the newest checkpoint, a signed note
     Checkpoint,
@@ -75,10 +78,13 @@ impl Ledger {
         match self {
             Self::Verify(verify) => verify.run(global).await?,
             Self::Rebuild(rebuild) => return rebuild.run(global).await,
-            Self::Export { file } => {
-                let client = global.client()?;
+            Self::Export { file, data_dir } => {
                 let bar = bar();
-                let count = export::write(&client, &file, |done, all| step(&bar, done, all)).await?;
+                let source = match data_dir {
+                    Some(folder) => export::Source::AtRest(offline::open(&folder).await?),
+                    None => export::Source::Server(global.client()?),
+                };
+                let count = export::write(source, &file, |done, all| step(&bar, done, all)).await?;
                 bar.finish_and_clear();
                 let written = Written { entries: count, file: file.display().to_string() };
                 global

@@ -1,4 +1,5 @@
-//! `aumbry ledger verify --data-dir` and `aumbry ledger rebuild`: a data folder without its server.
+//! `aumbry ledger verify --data-dir`, `aumbry ledger export --data-dir` and `aumbry ledger rebuild`: a data folder without
+//! its server.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use api::Class;
 use clap::Args;
 use client::Error;
 use serde::Serialize;
-use server::offline::OfflineError;
+use server::offline::{LedgerAtRest, OfflineError};
 
 use crate::connect::Global;
 use crate::{exit, fault, input};
@@ -44,8 +45,7 @@ pub(crate) async fn verify(global: &Global, data: &Path, seal: Option<&Path>, ke
         for bad in rest {
             crate::output::note(&format!("also bad: {bad}"));
         }
-        let hint = "restore what is named from a backup; do not start a server on it before";
-        return Err(Error::local(Class::Corrupt, "ledger.damaged", first.as_str(), hint));
+        return Err(Error::local(Class::Corrupt, "ledger.damaged", first.as_str(), DAMAGED));
     }
     let checked = findings.checked.into_iter().collect();
     let data_dir = data.display().to_string();
@@ -71,7 +71,18 @@ impl Rebuild {
     }
 }
 
-fn failed(error: OfflineError) -> Error {
-    let hint = "stop the server that uses the folder, and check the names given";
-    Error::local(Class::Unavailable, "ledger.offline", error.to_string(), hint)
+/// Opens and verifies the ledger of a data folder, to be exported.
+pub(crate) async fn open(data: &Path) -> Result<LedgerAtRest, Error> {
+    LedgerAtRest::open(data).await.map_err(failed)
 }
+
+pub(crate) fn failed(error: OfflineError) -> Error {
+    let (code, hint) = match error.class() {
+        Class::Corrupt => ("ledger.damaged", DAMAGED),
+        Class::Invalid => ("ledger.offline", "check the names given"),
+        _ => ("ledger.offline", "stop the server that uses the folder, then try again"),
+    };
+    Error::local(error.class(), code, error.to_string(), hint)
+}
+
+const DAMAGED: &str = "restore what is named from a backup; do not start a server on it before";

@@ -29,9 +29,14 @@ impl House {
 
     /// Kills the server as `kill -9` does and starts it again on the same data.
     pub(crate) fn kill_and_start(&mut self) {
+        self.kill();
+        self.start_again();
+    }
+
+    /// Kills the server as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
         self.server.kill().unwrap();
         self.server.wait().unwrap();
-        self.start_again();
     }
 
     /// Stops the server as a service manager does, and checks that it went well.

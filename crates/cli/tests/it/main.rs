@@ -7,6 +7,7 @@ mod house;
 mod inject;
 mod liar;
 mod local;
+mod offline;
 mod proof;
 mod rights;
 mod secrets;

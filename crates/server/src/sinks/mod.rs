@@ -7,10 +7,11 @@ mod folder;
 mod open;
 mod past;
 mod reserve;
+mod shelf;
 mod stream;
 
 pub use choice::{BadSink, SinkChoice};
 pub use file::{FileSink, WhenSynced};
 pub use folder::Refused;
-pub(crate) use open::{Opening, sinks_at_rest};
+pub(crate) use open::{Opening, shelves_at_rest};
 pub use stream::{BadTarget, HashedNames, Names, StreamSink, StreamTarget};

@@ -1,6 +1,7 @@
 //! From the configuration to the sinks of a running log, and to the shelves of one at rest.
 
 use super::past::PastSink;
+use super::shelf::FileShelf;
 use super::stream::{Names, StreamSink, StreamTarget};
 use super::{FileSink, SinkChoice, WhenSynced};
 use crate::build::{SHARD, StartError};
@@ -8,7 +9,7 @@ use crate::config::{AccessSection, AccessSync};
 use crate::places::Places;
 use crypto::seam::Clock;
 use ledger::Ledger;
-use ledger::access_log::{Sink, SinkError, StoreSink};
+use ledger::access_log::{Shelf, Sink, SinkError, StoreSink};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -100,22 +101,20 @@ fn unreadable(sink: &str, error: &SinkError) -> StartError {
     StartError::new(format!("the access log's `{sink}` sink {error}"), "put right what it names, then start again")
 }
 
-/// Every sink with rows of a server that does not run: the folder's, and one for each owner in the store.
-pub(crate) async fn sinks_at_rest(
+/// Every place with rows of a server that does not run: the folder, and one for each owner in the store. Nothing in them
+/// is changed.
+pub(crate) async fn shelves_at_rest(
     folder: &Path,
     storage: &Arc<dyn Storage>,
-    clock: Arc<dyn Clock>,
-) -> Result<Vec<Arc<dyn Sink>>, StartError> {
+) -> Result<Vec<Box<dyn Shelf>>, StartError> {
     let failed = |error: SinkError| unreadable("store", &error);
-    let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
-    if folder.exists() {
-        let file = FileSink::at_rest(folder, clock);
-        sinks.push(Arc::new(file.map_err(|error| StartError::new(error, ""))?));
-    }
+    let file = FileShelf::open(folder).map_err(|error| StartError::new(error, ""))?;
+    let mut shelves: Vec<Box<dyn Shelf>> = Vec::new();
+    shelves.extend(file.map(|file| -> Box<dyn Shelf> { Box::new(file) }));
     for owner in StoreSink::owners(&**storage, SHARD).await.map_err(failed)? {
-        sinks.push(Arc::new(StoreSink::new(Arc::clone(storage), SHARD, owner, false)));
+        shelves.push(Box::new(StoreSink::new(Arc::clone(storage), SHARD, owner, false)));
     }
-    Ok(sinks)
+    Ok(shelves)
 }
 
 /// Whether lines go to another host, as far as the address tells.

@@ -3,10 +3,12 @@
 use super::fault::{Fault, OpenError};
 use super::folder::{Folder, unusable};
 use super::layout::{DbFile, Table};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -108,6 +110,48 @@ pub(super) fn reader(path: &Path) -> Result<Connection, rusqlite::Error> {
     Ok(conn)
 }
 
+/// Opens a connection that leaves the folder as it is, byte for byte and name for name, for a file nobody else has open.
+///
+/// Without a log the file is taken as it stands. With one, what it holds is read too, and its index is kept in memory
+/// instead of beside it; nothing is moved from the log when the connection closes. An absent file of records reads as
+/// an empty one: it can be made again.
+pub(super) fn still_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let read = OpenFlags::SQLITE_OPEN_READ_ONLY | COMMON;
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let has_log = std::fs::metadata(&log).is_ok_and(|found| found.len() > 0);
+    let conn = match (path.exists(), has_log) {
+        (false, _) if path.ends_with(DbFile::Records.name()) => {
+            let conn = Connection::open_in_memory()?;
+            conn.execute_batch(DbFile::Records.schema())?;
+            conn
+        }
+        (_, true) => {
+            let conn = Connection::open_with_flags_and_vfs(path, read, c"unix-none")?;
+            conn.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            conn
+        }
+        (_, false) => Connection::open_with_flags(unchanging(path), read | OpenFlags::SQLITE_OPEN_URI)?,
+    };
+    set_common(&conn, READER_CACHE_KIB)?;
+    conn.pragma_update(None, "query_only", true)?;
+    Ok(conn)
+}
+
+/// The path as SQLite's address of a file that does not change.
+fn unchanging(path: &Path) -> std::path::PathBuf {
+    let mut address = b"file:".to_vec();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => address.push(*byte),
+            _ => address.extend_from_slice(format!("%{byte:02x}").as_bytes()),
+        }
+    }
+    address.extend_from_slice(b"?immutable=1");
+    std::ffi::OsString::from_vec(address).into()
+}
+
 /// Sets how a commit on this connection flushes: full waits for stable storage, else the log is left to the operating
 /// system. Compiled each time, because this pragma acts when it is compiled and a kept statement would do nothing.
 pub(super) fn set_flush(conn: &Connection, full: bool) -> Result<(), rusqlite::Error> {
@@ -141,6 +185,11 @@ pub(super) fn id_of(folder: &Folder, file: DbFile) -> Result<String, OpenError> 
     let path = folder.file(file);
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | COMMON);
     conn.and_then(|conn| store_id(&conn)).map_err(|error| opening(file, &error))
+}
+
+/// The same without leaving a trace.
+pub(super) fn still_id_of(folder: &Folder, file: DbFile) -> Result<String, OpenError> {
+    still_reader(&folder.file(file)).and_then(|conn| store_id(&conn)).map_err(|error| opening(file, &error))
 }
 
 fn store_id(conn: &Connection) -> Result<String, rusqlite::Error> {

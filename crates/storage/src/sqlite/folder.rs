@@ -53,6 +53,34 @@ impl Folder {
         }
     }
 
+    /// Checks owner and mode and keeps servers out, without making or changing anything.
+    pub(super) fn visit(path: &Path) -> Result<Folder, OpenError> {
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(OpenError::Absent(format!("`{}` does not exist", path.display())));
+            }
+            Err(error) => return Err(unusable(path, &error)),
+            Ok(_) => check_private(path, true)?,
+        }
+        let path = fs::canonicalize(path).map_err(|error| unusable(path, &error))?;
+        for name in FILES {
+            check_private(&path.join(name), false)?;
+        }
+        // Where no server ever ran, or a copy has no lock file, the folder itself is held.
+        let lock = match File::open(path.join("lock")) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => File::open(&path),
+            opened => opened,
+        };
+        let lock = lock.map_err(|error| unusable(&path, &error))?;
+        match lock.try_lock_shared() {
+            Ok(()) => Ok(Folder { path, _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                Err(OpenError::Locked(format!("another process holds `{}`", path.display())))
+            }
+            Err(TryLockError::Error(error)) => Err(unusable(&path, &error)),
+        }
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }

@@ -1,5 +1,7 @@
 //! Reads: on the calling thread, over connections that cannot write.
 
+mod inspect;
+
 use super::file;
 use super::layout::{DbFile, HEAD, NUMBER_MAX, TAIL, Table, pack, unkeyed, unpack, unplaced};
 use super::row::{self, ReadFault};
@@ -8,7 +10,7 @@ use crate::key::{Key, Kind, Shard};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Connections of one file. As many are open as threads read at once; a few are kept.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub(super) struct Readers {
     file: DbFile,
     path: PathBuf,
     kept: Mutex<Vec<Connection>>,
+    open: fn(&Path) -> Result<Connection, rusqlite::Error>,
 }
 
 /// Connections kept open between reads.
@@ -23,7 +26,12 @@ const KEPT_MAX: usize = 16;
 
 impl Readers {
     pub(super) fn new(file: DbFile, path: PathBuf) -> Readers {
-        Readers { file, path, kept: Mutex::new(Vec::with_capacity(KEPT_MAX)) }
+        Readers { file, path, kept: Mutex::new(Vec::with_capacity(KEPT_MAX)), open: file::reader }
+    }
+
+    /// Connections that leave no trace, for a file that nobody writes.
+    pub(super) fn still(file: DbFile, path: PathBuf) -> Readers {
+        Readers { open: file::still_reader, ..Readers::new(file, path) }
     }
 
     /// Lends a connection. One that saw an error is closed, not kept.
@@ -31,7 +39,7 @@ impl Readers {
         let kept = self.kept.lock().pop();
         let conn = match kept {
             Some(conn) => conn,
-            None => file::reader(&self.path).map_err(|error| ReadFault::from(error).storage(self.file))?,
+            None => (self.open)(&self.path).map_err(|error| ReadFault::from(error).storage(self.file))?,
         };
         let value = read(&conn).map_err(|fault| fault.storage(self.file))?;
         let mut kept = self.kept.lock();

@@ -132,6 +132,9 @@ fn ft_07_each_unfit_folder_is_refused_with_its_cause_and_left_alone() {
         let data = folder.path().join("data");
         spoil(&data);
         let before = contents(&data);
+        let looked = Sqlite::inspect(&data).unwrap_err();
+        assert!(wanted(&looked), "{what}, inspected: {looked:?}");
+        assert_eq!(contents(&data), before, "{what}: looking changed the folder");
         let error = Sqlite::open(options(folder.path())).unwrap_err();
         assert!(wanted(&error), "{what}: {error:?}");
         let strip = |found: Vec<(String, u32, Vec<u8>)>| {

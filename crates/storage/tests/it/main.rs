@@ -7,6 +7,7 @@ mod erase;
 mod faults;
 mod faulty;
 mod folder;
+mod inspect;
 mod kill;
 
 use bytes::Bytes;
