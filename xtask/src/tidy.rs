@@ -2,6 +2,7 @@
 
 mod cases;
 mod deploy;
+mod hashers;
 mod lengths;
 mod links;
 mod manifests;
@@ -40,6 +41,7 @@ pub(crate) fn run() -> Outcome {
     lengths::check(&sources, &mut found);
     manifests::check(&mut found)?;
     unsafety::check(&sources, &mut found);
+    hashers::check(&sources, &mut found);
     links::check(&sources, &mut found);
     cases::check(&sources, &mut found)?;
     deploy::check(&mut found)?;

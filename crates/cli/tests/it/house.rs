@@ -27,6 +27,11 @@ impl House {
         Self { server, folder, exports, flags }
     }
 
+    /// The server's process id.
+    pub(crate) fn pid(&self) -> String {
+        self.server.id().to_string()
+    }
+
     /// Kills the server as `kill -9` does and starts it again on the same data.
     pub(crate) fn kill_and_start(&mut self) {
         self.kill();

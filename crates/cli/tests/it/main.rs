@@ -5,6 +5,7 @@
 mod command;
 mod house;
 mod inject;
+mod leaks;
 mod liar;
 mod local;
 mod offline;

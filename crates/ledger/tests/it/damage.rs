@@ -10,17 +10,27 @@ use storage::{
     Transactions,
 };
 
-/// Flips one bit of one stored value as it is read.
+/// What is read in place of a stored value.
+#[derive(Debug)]
+enum Instead {
+    /// The same with one bit flipped.
+    Bit(usize),
+    /// Another one.
+    Other(Bytes),
+}
+
+/// Reads one stored value as another than it is.
 #[derive(Debug)]
 struct Flip {
     inner: Arc<dyn Storage>,
-    target: Mutex<Option<(Key, usize)>>,
+    target: Mutex<Option<(Key, Instead)>>,
 }
 
 impl Flip {
     fn pass(&self, key: &Key, value: Bytes) -> Bytes {
         match &*self.target.lock() {
-            Some((target, bit)) if target == key => {
+            Some((target, Instead::Other(other))) if target == key => other.clone(),
+            Some((target, Instead::Bit(bit))) if target == key => {
                 let mut bytes = value.to_vec();
                 let at = (bit / 8) % bytes.len();
                 bytes[at] ^= 1 << (bit % 8);
@@ -138,7 +148,7 @@ async fn ft_06_a_flipped_bit_in_anything_stored_is_named() {
             let bits: Vec<usize> =
                 if n < 2 { (0..length).map(|b| b * 8 + (b % 8)).collect() } else { vec![(n * 7919) % (length * 8)] };
             for bit in bits {
-                *flip.target.lock() = Some((key.clone(), bit));
+                *flip.target.lock() = Some((key.clone(), Instead::Bit(bit)));
                 let report = verify(flip.clone(), true).await;
                 assert!(report.bad.is_some(), "bit {bit} of {key:?} ({length} bytes) went unnoticed");
                 tried += 1;
@@ -146,6 +156,65 @@ async fn ft_06_a_flipped_bit_in_anything_stored_is_named() {
         }
     }
     assert!(tried > 500, "{tried}");
+}
+
+async fn all(store: &dyn Storage, kind: Kind) -> Page {
+    store.scan(Key::new(kind, Shard(0), vec![]), None, 1000).await.unwrap()
+}
+
+#[tokio::test]
+async fn bar_05_an_older_blob_or_record_put_back_in_its_place_is_noticed() {
+    let store: Arc<dyn Storage> = Arc::new(Memory::new(Transactions::Yes));
+    let house = open(store.clone(), 1).await.unwrap();
+    let tenant = house.ledger.create_tenant("first").await.unwrap();
+    let mut stages = Vec::new();
+    for value in [b"old", b"new"] {
+        house.write(tenant, "a", value, None).await.unwrap();
+        house.ledger.settle().await.unwrap();
+        stages.push((all(&*store, Kind::Blob).await, all(&*store, Kind::Record).await));
+    }
+    house.close().await;
+    assert_eq!(verify(store.clone(), true).await.bad, None);
+    let [(old_blobs, old_records), (new_blobs, new_records)] = stages.try_into().unwrap();
+
+    let flip = Arc::new(Flip { inner: store.clone(), target: Mutex::new(None) });
+
+    // The old value, sealed as it was, where the new one belongs.
+    let old = old_blobs.last().unwrap();
+    let (new, _) = new_blobs.iter().find(|(key, _)| old_blobs.iter().all(|(old, _)| old != key)).unwrap();
+    *flip.target.lock() = Some((new.clone(), Instead::Other(old.1.clone())));
+    let house = open(flip.clone(), 2).await.unwrap();
+    let refused = house.read(tenant, "a").await.unwrap_err();
+    assert_eq!(refused.class(), ledger::Class::Corrupt, "{refused}");
+    house.kill();
+    assert!(verify(flip.clone(), true).await.bad.is_some(), "an older value went unnoticed");
+
+    // Each record that changed, as it was before. An older watermark hides nothing, entries after it are read
+    // again; an older tile stops the start.
+    let (mut tried, mut own) = (0, Vec::new());
+    for (key, now) in &new_records {
+        let Some((_, before)) = old_records.iter().find(|(old, before)| old == key && before != now) else { continue };
+        if key.rest().first() == Some(&9) {
+            own.push((key.clone(), before.clone()));
+            continue;
+        }
+        *flip.target.lock() = Some((key.clone(), Instead::Other(before.clone())));
+        assert!(verify(flip.clone(), true).await.bad.is_some(), "an older {key:?} went unnoticed");
+        tried += 1;
+    }
+    assert!(tried > 0 && !own.is_empty(), "control: the second write changed records");
+    for (key, before) in own {
+        *flip.target.lock() = Some((key.clone(), Instead::Other(before)));
+        match open(flip.clone(), 3).await {
+            Ok(house) => {
+                assert_eq!(house.read(tenant, "a").await.unwrap(), Some((2, b"new".to_vec())), "{key:?}");
+                house.kill();
+            }
+            Err(refusal) => assert_eq!(refusal.class(), ledger::Class::Corrupt, "{key:?}: {refusal}"),
+        }
+    }
+    *flip.target.lock() = None;
+    assert_eq!(verify(flip, true).await.bad, None);
 }
 
 #[tokio::test]

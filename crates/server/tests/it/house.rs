@@ -13,7 +13,7 @@ use server::config::{Config, Environment, load};
 use server::{Built, Ended, Places, Seams, build};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -56,6 +56,7 @@ pub(crate) struct House {
     pub(crate) clock: Arc<Ahead>,
     pub(crate) owner: String,
     pub(crate) routes: Vec<(String, String, &'static str, bool)>,
+    pub(crate) authority: PathBuf,
     connector: TlsConnector,
     stop: watch::Sender<bool>,
     running: tokio::task::JoinHandle<Ended>,
@@ -135,14 +136,14 @@ async fn run(built: Built, places: Places, clock: Arc<Ahead>) -> House {
     app::bootstrap::owner_login(&app).await.unwrap();
     let owner = app::bootstrap::dev_session(&app, Duration::from_secs(3600)).await.unwrap();
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(authority).unwrap()).unwrap();
+    roots.add(CertificateDer::from_pem_file(&authority).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let config = config.with_root_certificates(roots).with_no_client_auth();
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(built.run(stopped));
     let (owner, connector) = (owner.token.expose().to_owned(), TlsConnector::from(Arc::new(config)));
-    House { address, app, log, ledger, places, clock, owner, routes, connector, stop, running }
+    House { address, app, log, ledger, places, clock, owner, routes, authority, connector, stop, running }
 }
 
 impl House {

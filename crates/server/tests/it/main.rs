@@ -8,6 +8,8 @@
 )]
 
 mod canary;
+mod edges;
+mod floods;
 mod house;
 mod http;
 mod life;
