@@ -117,10 +117,14 @@ impl Folder {
         delay: Arc<dyn Delay>,
         wanted: Arc<Notify>,
         folded: watch::Sender<BatchNumber>,
-        backlog: Backlog,
     ) -> Folder {
-        let (later, removed) = (state.later.clone(), Vec::new());
+        let (later, removed, backlog) = (state.later.clone(), Vec::new(), Backlog::default());
         Folder { state, tree, clock, entropy, delay, wanted, folded, later, removed, signed_at: None, backlog }
+    }
+
+    /// With drops that an earlier run put off.
+    pub(crate) fn going_on(self, backlog: Backlog) -> Folder {
+        Folder { backlog, ..self }
     }
 
     pub(crate) fn later(&self) -> Later {

@@ -84,7 +84,8 @@ pub async fn open(mut parts: Parts) -> Result<Opened, Refusal> {
     let (tree, mark) = Tree::load(&state).await?;
     state.overlay.write().head = Head { batch: mark.batch, size: mark.size, time: WallMs(mark.time_ms) };
     let backlog = absorb_sides(&state, parts.entropy.as_ref(), mark.batch).await?;
-    let (mut folder, kept) = folder(&parts, &state, tree, mark.batch, backlog);
+    let (folder, kept) = folder(&parts, &state, tree, mark.batch);
+    let mut folder = folder.going_on(backlog);
     while absorb::page(&state, &rules).await? {
         // Bounded memory however long the tail is, as after the loss of all records.
         if state.overlay.read().bytes > REPLAY_BYTES_MAX {
@@ -150,7 +151,7 @@ struct Kept {
     folded: watch::Receiver<BatchNumber>,
 }
 
-fn folder(parts: &Parts, state: &Arc<State>, tree: Tree, mark: BatchNumber, backlog: Backlog) -> (Folder, Kept) {
+fn folder(parts: &Parts, state: &Arc<State>, tree: Tree, mark: BatchNumber) -> (Folder, Kept) {
     let (folded_to, folded) = watch::channel(mark);
     let wanted = Arc::new(Notify::new());
     let tree = Arc::new(parking_lot::RwLock::new(tree));
@@ -162,7 +163,6 @@ fn folder(parts: &Parts, state: &Arc<State>, tree: Tree, mark: BatchNumber, back
         Arc::clone(&parts.delay),
         Arc::clone(&wanted),
         folded_to,
-        backlog,
     );
     (folder, Kept { tree, wanted, folded })
 }
