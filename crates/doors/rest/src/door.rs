@@ -153,7 +153,8 @@ impl House {
         let Ok(_place) = self.running.try_acquire() else {
             return refuse(&SERVER_BUSY, "too many requests are being answered", &running.id);
         };
-        let work = self.found(parts, body, source, running);
+        // On the heap, or every future around it is moved with it.
+        let work = self.found(parts, body, source, running).boxed();
         match tokio::time::timeout(self.settings.limits.request_time_max, work).await {
             Ok(answer) => answer,
             Err(_late) => {
