@@ -19,7 +19,7 @@ pub mod rules;
 pub mod session;
 
 pub use action::Action;
-pub use decide::{Counters, Decider, RequestContext};
+pub use decide::{Counters, Decider, RequestContext, owner_may_mend};
 pub use decision::{Decision, DenyReason, RuleIds};
 pub use name::{PolicyName, PrincipalName, Role};
 pub use policy::{PolicyStore, Snapshot, ValidPolicy};

@@ -7,10 +7,10 @@ use crate::grant::{Authorized, Done, bug};
 use crate::limits;
 use crate::reply::{Changed, Page};
 use access::policy::{self, Listed, PutPolicy, RemovePolicy, StoredPolicy};
-use access::{Decider, PolicyName, PolicyStore, Resource, ValidPolicy};
+use access::{Decider, PolicyName, PolicyStore, Resource, ValidPolicy, owner_may_mend};
 use crypto::WallMs;
 use crypto::id::TenantId;
-use ledger::code::POLICY_NOT_FOUND;
+use ledger::code::{POLICY_INVALID, POLICY_NOT_FOUND};
 use ledger::{Ledger, RecordKind, Refusal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,6 +63,13 @@ impl PolicyBook {
         let done = match change {
             PolicyChange::Put(policy) => {
                 store.check(&policy)?;
+                let mut trial = store.clone();
+                trial.put(Arc::clone(&policy))?;
+                if !owner_may_mend(trial.snapshot(0), &grant.facts, name, &grant.circumstances) {
+                    let why = "with it the owner could not mend policies any more, from where you are and now; name the acts or \
+                               the folder";
+                    return Err(Refusal::new(&POLICY_INVALID, why));
+                }
                 grant.change(PutPolicy::new(policy)).await
             }
             PolicyChange::Remove => grant.change(RemovePolicy::new(name.clone())).await,

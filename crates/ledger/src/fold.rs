@@ -190,6 +190,11 @@ impl Folder {
 
     /// Carries out the drops that were put off; all that were committed before this asking are among them.
     async fn sweep(&mut self, asked: u64) -> Result<(), Refusal> {
+        // Neighbours on a page are dropped together.
+        self.backlog.drops.sort_unstable_by_key(|dropped| match dropped {
+            Dropped::Key(place) => (false, *place),
+            Dropped::Blob(place) => (true, *place),
+        });
         let mut ops = drop_ops(&self.state, &self.backlog.drops, &[]);
         ops.extend(self.backlog.sides.iter().map(|number| Op::Delete(side_key(self.state.shard, *number))));
         apply(&self.state, Run { ops, durable: false }).await?;

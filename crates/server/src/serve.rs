@@ -9,7 +9,7 @@ use crate::sinks::{SinkChoice, StreamTarget};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// What the command line says.
@@ -141,6 +141,9 @@ fn on_runtime(loaded: &Loaded, environment: &Environment, dev: bool) -> Result<(
 async fn live(loaded: &Loaded, environment: &Environment, dev: bool) -> Result<Ended, ServeError> {
     let places = Places::of(&loaded.config, environment, dev);
     let built = build(&loaded.config, &places, Seams::system()).await?;
+    // Before anybody is told where it listens and may ask it to stop.
+    let (tell, stop) = watch::channel(false);
+    tokio::spawn(obey_signals(tell, signals()?, built.identity.clone()));
     let login = leave_login(&built, &places).await?;
     let mut text = greeting(&built, &places, login)?;
     if dev {
@@ -151,8 +154,6 @@ async fn live(loaded: &Loaded, environment: &Environment, dev: bool) -> Result<E
         true => std::io::stderr().lock().write_all(text.as_bytes()).unwrap_or_default(),
         false => say(&text)?,
     }
-    let (tell, stop) = watch::channel(false);
-    tokio::spawn(obey_signals(tell, built.identity.clone()));
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     Ok(built.run(stop).await)
 }
@@ -220,13 +221,23 @@ fn quoted(text: &str) -> String {
     if text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
+/// Caught from here on: to terminate, to interrupt, to hang up, and that a file may grow no further, which is an error of
+/// the write then and not the end of the process.
+type Signals = [Signal; 4];
+
+fn signals() -> Result<Signals, StartError> {
+    let catch = |kind| signal(kind).map_err(|error| StartError::new(error, "signals cannot be caught"));
+    Ok([
+        catch(SignalKind::terminate())?,
+        catch(SignalKind::interrupt())?,
+        catch(SignalKind::hangup())?,
+        catch(SignalKind::from_raw(libc::SIGXFSZ))?,
+    ])
+}
+
 /// SIGTERM and SIGINT stop, SIGHUP reads the certificate again.
-async fn obey_signals(stop: watch::Sender<bool>, identity: crate::tls::Identity) {
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
-        tracing::error!("signals cannot be caught; stop the server with SIGKILL");
-        return;
-    };
+async fn obey_signals(stop: watch::Sender<bool>, signals: Signals, identity: crate::tls::Identity) {
+    let [mut terminate, mut interrupt, mut hangup, _file_limit] = signals;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,

@@ -13,7 +13,7 @@ mod subject;
 use crate::action::Action;
 use crate::decision::{Decision, DenyReason, RuleIds, Verdict};
 use crate::limits::{MEMO_MAX, PLACES_MAX, SUBJECTS_MAX, VERDICTS_MAX};
-use crate::name::OWNER;
+use crate::name::{OWNER, PolicyName};
 use crate::policy::Snapshot;
 use crate::resource::Resource;
 use crate::session::SessionFacts;
@@ -65,6 +65,16 @@ pub struct Decider {
     made: AtomicU64,
     cedar_calls: AtomicU64,
     unevaluable: AtomicU64,
+}
+
+/// Whether an owner who asks from there and then as this request does may still mend the policy. What would make it no
+/// is not to be put into force: nobody could take it back.
+pub fn owner_may_mend(snapshot: Snapshot, asks: &SessionFacts, name: &PolicyName, cx: &RequestContext) -> bool {
+    let mut owner = asks.clone();
+    owner.roles = Arc::from([Box::from(OWNER)]);
+    let trial = Decider::new();
+    trial.install(owner.tenant, Arc::new(snapshot));
+    trial.decide(&owner, Action::PolicyWrite, &Resource::Policy(name.clone()), cx).is_allow()
 }
 
 /// A snapshot in use. Its serial is unique in this process, so nothing remembered under another can be taken for it.

@@ -8,7 +8,7 @@ use crate::reply::Page;
 use crate::walk::{Found, Frame, Order, Walk};
 use access::{Action, Resource};
 use crypto::WallMs;
-use ledger::{Prefix, Refusal};
+use ledger::{Path, Prefix, Refusal};
 use secrets::{Labels, Secret};
 
 /// Which page of which list.
@@ -76,7 +76,11 @@ pub async fn list(grant: Authorized, query: ListQuery) -> Result<Page<Item>, Ref
         match walk.next().await? {
             Some(Found::Secret(path, body)) => {
                 // The mark of a complete purge is nothing to show.
-                if let Some(secret) = Secret::decode(&body).map_err(damaged)? {
+                if let Some(mut secret) = Secret::decode(&body).map_err(damaged)? {
+                    let resource = Resource::Secret(Path::parse(&path)?);
+                    if !grant.also(Action::SecretMetadata, &resource) && !grant.also(Action::SecretRead, &resource) {
+                        secret.labels.clear();
+                    }
                     items.push(secret_item(path, secret, grant.now()));
                 }
             }

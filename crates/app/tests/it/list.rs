@@ -1,7 +1,7 @@
 //! Lists: pages, order, recursion, and what a caller may not see.
 
 use crate::house::{Caller, code, folder, house};
-use app::secret::{Item, ItemKind, ListQuery, list};
+use app::secret::{Edit, Item, ItemKind, ListQuery, MetadataEdit, list};
 use app::{Act, Page};
 use ledger::Refusal;
 use std::collections::BTreeSet;
@@ -129,4 +129,42 @@ async fn http_13_a_cursor_serves_its_own_list_only() {
     let (_, login) = app::bootstrap::tenant(&house.app, "other").await.unwrap();
     let other = house.login(login, Some("other".into())).await;
     assert_eq!(code(page(&other, "c", &ListQuery { cursor: next, ..query }).await), "cursor.invalid");
+}
+
+#[tokio::test]
+async fn labels_are_listed_only_to_whoever_may_see_them() {
+    let house = house().await;
+    let owner = house.owner().await;
+    let labels = Edit::Set([("team".to_owned(), "red".to_owned())].into());
+    owner.put("t/a", "v").await.unwrap();
+    let edit = MetadataEdit { labels, ..MetadataEdit::default() };
+    let act = Act::secret_annotate(app::Path::parse("t/a").unwrap());
+    owner.act(act, b"", |grant| app::secret::annotate(grant, edit, None)).await.into_outcome().unwrap();
+    let list = r#"permit (principal, action == Action::"secret.list", resource);"#;
+    owner.policy("list", list).await.unwrap();
+    let friend = owner.friend("friend", &[]).await;
+    let shown = |page: Page<Item>| match &page.items[0].kind {
+        ItemKind::Secret { labels, .. } => labels.len(),
+        ItemKind::Folder => panic!("a folder"),
+    };
+    assert_eq!(shown(page(&owner, "t", &ListQuery::default()).await.unwrap()), 1);
+    assert_eq!(shown(page(&friend, "t", &ListQuery::default()).await.unwrap()), 0);
+    let see = r#"permit (principal, action == Action::"secret.metadata", resource in Path::"t");"#;
+    owner.policy("see", see).await.unwrap();
+    assert_eq!(shown(page(&friend, "t", &ListQuery::default()).await.unwrap()), 1);
+}
+
+#[tokio::test]
+async fn no_policy_is_taken_after_which_the_owner_could_not_mend_it() {
+    let house = house().await;
+    let owner = house.owner().await;
+    for condition in
+        ["context.now_ms > 0", "resource is Policy", "!context.tls || context.tls", "principal in Role::\"owner\""]
+    {
+        let text = format!("forbid (principal, action, resource) when {{ {condition} }};");
+        assert_eq!(owner.policy("lock", &text).await.unwrap_err().code.name, "policy.invalid", "{condition}");
+    }
+    let elsewhere = "forbid (principal, action, resource) when { !(principal in Role::\"owner\") };";
+    owner.policy("lock", elsewhere).await.unwrap();
+    owner.policy("lock", "forbid (principal, action, resource is Secret);").await.unwrap();
 }

@@ -160,8 +160,13 @@ fn binding(text: &str) -> Result<(String, Reference), Error> {
 
 async fn bind_all(plan: &mut Plan, client: &Client, prefix: &str, strip: bool, permits: &Permits) -> Result<(), Error> {
     let prefix = prefix.trim_end_matches('/');
-    let items = pages::secrets(client, Some(prefix), true).await?;
-    for item in items.into_iter().filter(|item| item.kind == api::secret::ItemKind::Secret) {
+    let mut items = pages::secrets(client, Some(prefix), true).await?;
+    items.retain(|item| item.kind == api::secret::ItemKind::Secret);
+    if items.is_empty() {
+        let detail = format!("there is no secret below `{prefix}`, or none that may be listed");
+        return Err(fault::invalid(detail, "`aumbry list` shows the folders; a single secret goes with --env"));
+    }
+    for item in items {
         let below = item.path.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
         let named = if strip { below.unwrap_or(&item.path) } else { &item.path };
         let name = name::from_path(named)?;

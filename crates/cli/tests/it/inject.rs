@@ -36,6 +36,7 @@ fn all_secrets_below_a_prefix_come_in_by_name() {
     house.put("alone/password", b"x");
     assert_eq!(show(&["--all", "alone", "--strip-prefix"]), "::x:\n");
     house.run(&["run", "--all", "db", "--strip-prefix", "--", "true"]).failed(125, "USER");
+    house.run(&["run", "--all", "nothere", "--", "true"]).failed(125, "there is no secret below `nothere`");
 }
 
 #[test]
