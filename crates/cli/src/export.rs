@@ -1,13 +1,12 @@
-//! A ledger in a file: one JSON object a line, the checkpoint first, then access log segments, then entries.
+//! A ledger in a file: one JSON object a line, the checkpoint first, then the entries. Nothing stands in it that cannot be
+//! checked without the server.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, BufWriter, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use api::Class;
-use api::access::Segment;
 use api::ledger::Entry;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +14,7 @@ use client::verify::{PAGE_MAX, Tally, signed};
 use client::{Client, Error};
 use crypto::note::{Checkpoint, VerifierKey};
 use serde::{Deserialize, Serialize};
+use server::Segments;
 use server::offline::LedgerAtRest;
 
 use crate::fault;
@@ -25,8 +25,6 @@ use crate::fault;
 enum Line {
     /// The first: which ledger, as signed.
     LedgerV1 { key: String, checkpoint: String },
-    /// A segment of the access log.
-    Segment(Segment),
     /// An entry.
     Entry(Entry),
 }
@@ -38,7 +36,7 @@ pub(crate) struct Checked {
     pub(crate) checkpoint: Checkpoint,
     /// Entries that were whole.
     pub(crate) whole_entries: u64,
-    /// Segments of the access log, each following the one before.
+    /// Segments of the access log that entries close, each following the one before.
     pub(crate) segments: u64,
 }
 
@@ -52,18 +50,11 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Key, checkpoint and segments of the access log.
-    async fn head(&self) -> Result<(String, String, Vec<Segment>), Error> {
+    /// Key and checkpoint.
+    async fn head(&self) -> Result<(String, String), Error> {
         match self {
-            Self::AtRest(ledger) => {
-                Ok((ledger.key().to_owned(), ledger.checkpoint().to_owned(), ledger.segments().to_vec()))
-            }
-            Self::Server(client) => {
-                let key = client.ledger().key().await?.key;
-                // Asked for before the checkpoint, which so covers the entries they name.
-                let segments = client.access().segments().await?.items;
-                Ok((key, client.ledger().checkpoint().await?, segments))
-            }
+            Self::AtRest(ledger) => Ok((ledger.key().to_owned(), ledger.checkpoint().to_owned())),
+            Self::Server(client) => Ok((client.ledger().key().await?.key, client.ledger().checkpoint().await?)),
         }
     }
 
@@ -88,8 +79,8 @@ pub(crate) async fn write(source: Source, file: &Path, progress: impl FnMut(u64,
     written
 }
 
-/// Checks a file: who signed it, each entry, the root, and that the access log's segments follow each other and are those
-/// which entries close.
+/// Checks a file: who signed it, each entry, the root, and that the segments of the access log which entries close follow
+/// each other.
 ///
 /// Without `key` the one in the file is believed, which shows damage but no forgery.
 ///
@@ -103,33 +94,33 @@ pub(crate) fn check(file: &Path, key: Option<&VerifierKey>) -> Result<Checked, E
     };
     let own = crate::pins::parse(&named)?;
     let checkpoint = signed(&checkpoint, key.unwrap_or(&own))?;
-    let (mut tally, mut chain) = (Tally::default(), Chain::default());
+    let (mut tally, mut segments) = (Tally::default(), Segments::default());
     while let Some(line) = lines.next()? {
-        match line {
-            Line::Entry(entry) => {
-                tally.push(&entry)?;
-                chain.compare(&entry)?;
-            }
-            Line::Segment(segment) => chain.push(&segment)?,
-            Line::LedgerV1 { .. } => return Err(damaged(&format!("line {} begins another ledger", lines.number))),
+        let Line::Entry(entry) = line else {
+            return Err(damaged(&format!("line {} begins another ledger", lines.number)));
+        };
+        if entry.time.is_some() || entry.kind.is_some() {
+            return Err(damaged(&format!(
+                "line {} says more of entry {} than its hash covers",
+                lines.number, entry.index
+            )));
+        }
+        tally.push(&entry)?;
+        if let Some(sealed) = &entry.sealed {
+            let taken = segments.take(&STANDARD.decode(sealed).unwrap_or_default(), entry.index);
+            taken.map_err(|why| damaged(&format!("entry {}: {why}", entry.index)))?;
         }
     }
     tally.check(&checkpoint)?;
-    if let Some(segment) = chain.open.values().next() {
-        return Err(damaged(&format!("no entry closes access segment {}", segment.segment)));
-    }
-    Ok(Checked { checkpoint, whole_entries: tally.whole(), segments: chain.count })
+    Ok(Checked { checkpoint, whole_entries: tally.whole(), segments: segments.closed() })
 }
 
 async fn fill(mut source: Source, file: File, shown: &str, mut progress: impl FnMut(u64, u64)) -> Result<u64, Error> {
     let failed = |error: std::io::Error| fault::local(shown, &error);
     let mut out = BufWriter::new(file);
-    let (key, checkpoint, segments) = source.head().await?;
+    let (key, checkpoint) = source.head().await?;
     let size = signed(&checkpoint, &crate::pins::parse(&key)?)?.size;
     line(&mut out, &Line::LedgerV1 { key, checkpoint }).map_err(failed)?;
-    for segment in segments.into_iter().filter(|segment| segment.position.is_some_and(|place| place.index < size)) {
-        line(&mut out, &Line::Segment(segment)).map_err(failed)?;
-    }
     let mut from = 0;
     while from < size {
         let limit = u32::try_from(size.saturating_sub(from)).unwrap_or(PAGE_MAX).min(PAGE_MAX);
@@ -139,7 +130,8 @@ async fn fill(mut source: Source, file: File, shown: &str, mut progress: impl Fn
         }
         for entry in page {
             from = from.saturating_add(1);
-            line(&mut out, &Line::Entry(entry)).map_err(failed)?;
+            // Time and kind are the server's word; what the entry says stands sealed in it.
+            line(&mut out, &Line::Entry(Entry { time: None, kind: None, ..entry })).map_err(failed)?;
         }
         progress(from, size);
     }
@@ -174,44 +166,6 @@ impl Lines {
     }
 }
 
-/// Segments as they come: numbers and rows without gaps, each beginning where the one before ended.
-#[derive(Default)]
-struct Chain {
-    count: u64,
-    last: Option<Segment>,
-    /// By the index of the entry that closes them.
-    open: BTreeMap<u64, Segment>,
-}
-
-impl Chain {
-    /// An entry that closes a segment must say so of the very segment that the file names, as far as it is whole.
-    fn compare(&mut self, entry: &Entry) -> Result<(), Error> {
-        let Some(segment) = self.open.remove(&entry.index) else { return Ok(()) };
-        let sealed = entry.sealed.as_ref().map(|sealed| STANDARD.decode(sealed).unwrap_or_default());
-        if sealed.is_some_and(|sealed| !server::closes(&sealed, &segment)) {
-            let detail = format!("entry {} does not close access segment {}", entry.index, segment.segment);
-            return Err(damaged(&detail));
-        }
-        Ok(())
-    }
-
-    fn push(&mut self, next: &Segment) -> Result<(), Error> {
-        if let Some(last) = self.last.as_ref().filter(|last| last.log == next.log) {
-            let follows = last.segment.checked_add(1) == Some(next.segment)
-                && last.first_row.checked_add(last.rows) == Some(next.first_row)
-                && last.end == next.previous;
-            if !follows {
-                let detail = format!("access segment {} does not follow segment {}", next.segment, last.segment);
-                return Err(damaged(&detail));
-            }
-        }
-        self.count = self.count.saturating_add(1);
-        self.open.extend(next.position.map(|place| (place.index, next.clone())));
-        self.last = Some(next.clone());
-        Ok(())
-    }
-}
-
 fn damaged(detail: &str) -> Error {
     let hint = "do not trust this copy; compare with another one";
     Error::local(Class::Corrupt, "ledger.export_damaged", detail, hint)
@@ -223,7 +177,6 @@ const LINE_BYTES_MAX: u64 = 128 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api::Timestamp;
     use crypto::aead::{CheckpointKey, Key};
     use crypto::merkle::{Frontier, leaf_hash};
     use crypto::seam::SystemEntropy;
@@ -232,35 +185,16 @@ mod tests {
         base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes)
     }
 
-    fn segment(number: u64, previous: &str, end: &str) -> Segment {
-        Segment {
-            log: "aa".into(),
-            segment: number,
-            first_row: number.saturating_mul(10),
-            rows: 10,
-            bytes: 1,
-            previous: previous.into(),
-            end: end.into(),
-            root: String::new(),
-            first_time: Timestamp(String::new()),
-            last_time: Timestamp(String::new()),
-            position: None,
-        }
-    }
-
     fn sample(folder: &Path) -> (std::path::PathBuf, VerifierKey) {
         let key: Key<CheckpointKey> = Key::generate(&SystemEntropy::new()).unwrap();
         let origin: crypto::note::Origin = "here/0".parse().unwrap();
         let verifier = VerifierKey::new(origin.clone(), key.public());
         let mut tree = Frontier::new();
-        let entries: Vec<_> = (0..5_u64).map(|i| format!("sealed {i}").into_bytes()).collect();
+        let entries: Vec<_> = (0..5_u64).map(|i| format!("the tenant of 16sealed {i}").into_bytes()).collect();
         entries.iter().for_each(|entry| tree.push(leaf_hash(entry)));
         let checkpoint = crypto::note::sign_checkpoint(&origin, 5, &tree.root(), &key);
         let mut out = Vec::new();
         line(&mut out, &Line::LedgerV1 { key: verifier.to_string(), checkpoint }).unwrap();
-        for made in [segment(1, "x", "y"), segment(2, "y", "z")] {
-            line(&mut out, &Line::Segment(made)).unwrap();
-        }
         for (index, entry) in entries.iter().enumerate() {
             let sealed = Some(base64(entry));
             let leaf_hash = base64(&leaf_hash(entry));
@@ -278,7 +212,7 @@ mod tests {
         let (file, key) = sample(folder.path());
         for key in [None, Some(&key)] {
             let checked = check(&file, key).unwrap();
-            assert_eq!((checked.checkpoint.size, checked.whole_entries, checked.segments), (5, 5, 2));
+            assert_eq!((checked.checkpoint.size, checked.whole_entries, checked.segments), (5, 5, 0));
         }
     }
 
@@ -304,18 +238,21 @@ mod tests {
         for index in 0..lines.len() {
             let mut without = lines.clone();
             without.remove(index);
-            let last_segment = index == 1 || index == 2;
-            if !last_segment {
-                refused(&without, &format!("without line {index}"));
-            }
+            refused(&without, &format!("without line {index}"));
             let mut doubled = lines.clone();
             doubled.insert(index, lines[index]);
             refused(&doubled, &format!("line {index} twice"));
         }
-        let altered = lines[5].replace(&base64(b"sealed 2"), &base64(b"sealed X"));
-        let mut changed = lines.clone();
-        changed[5] = &altered;
-        refused(&changed, "an altered entry");
+        let alter = |from: String, to: String| {
+            let altered = lines[3].replace(&from, &to);
+            assert_ne!(altered, lines[3], "control");
+            let mut changed = lines.clone();
+            changed[3] = &altered;
+            refused(&changed, &to);
+        };
+        alter(base64(b"the tenant of 16sealed 2"), base64(b"the tenant of 16sealed X"));
+        alter("{\"index\"".into(), "{\"kind\":\"policy.removed\",\"index\"".into());
+        alter("{\"index\"".into(), "{\"time\":\"1999-01-01T00:00:00.000Z\",\"index\"".into());
         std::fs::write(&file, whole.trim_end()).unwrap();
         assert!(check(&file, Some(&key)).is_err(), "a cut last line");
     }

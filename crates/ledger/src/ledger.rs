@@ -132,7 +132,7 @@ impl Ledger {
                 return;
             }
             self.inner.fold_wanted.notify_one();
-            // An error means that the fold has ended with the ledger; it carried out everything then.
+            // An error means that the fold has ended: with the ledger, everything carried out, or because the store broke.
             if folded.changed().await.is_err() {
                 return;
             }

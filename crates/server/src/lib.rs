@@ -22,7 +22,7 @@ pub mod tls;
 
 pub use build::{Seams, StartError, build};
 pub use places::Places;
-pub use proof::{check_row, closes};
+pub use proof::{Segments, check_row};
 pub use run::{Built, Ended};
 pub use serve::{ServeError, ServeOptions, openapi, serve};
 pub use tasks::{TokioDelay, TokioTasks};

@@ -1,12 +1,11 @@
 //! Proofs of access log rows, checked by whoever was shown the row. Needs no key of the server's, and no server.
 
-use api::Timestamp;
 use api::access::{Row as Shown, RowProof as Wire, Segment};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crypto::{Hash, WallMs};
-use ledger::Position;
-use ledger::access_log::{ClosedSegment, LogId, NotProven, Row, RowProof, Statement};
+use ledger::access_log::{ClosedSegment, LogId, NotProven, Row, RowProof};
+use ledger::{Anchors, Position};
 
 /// Checks that a row is what its proof says was logged: the row's fields, their commitment in the stored frame, the
 /// frame's place in the tree of its segment, and the entry that closes it. The name of the principal is no part of a row.
@@ -35,10 +34,23 @@ fn read(wire: &Wire) -> Option<RowProof> {
     })
 }
 
-/// Whether an entry closes this very segment of the access log with this root, as it says in clear.
-pub fn closes(entry: &[u8], segment: &Segment) -> bool {
-    let Ok(Some(Statement::Closed(stated))) = ledger::entry::statement(entry) else { return false };
-    closed(segment) == Some(stated)
+/// What whole entries say in clear of the segments of the access log, gathered in the order of the ledger.
+#[derive(Debug, Default)]
+pub struct Segments(Anchors);
+
+impl Segments {
+    /// Takes the next entry. Errors: it says what cannot be, such as that a segment closes which does not follow the one
+    /// before it. Never panics, whatever the bytes.
+    pub fn take(&mut self, entry: &[u8], index: u64) -> Result<(), String> {
+        let stated = ledger::entry::statement(entry).map_err(|why| why.to_string())?;
+        let Some(stated) = stated else { return Ok(()) };
+        self.0.take(stated, Position { shard: 0, index }).map_err(|why| why.to_string())
+    }
+
+    /// How many are closed.
+    pub fn closed(&self) -> u64 {
+        self.0.all().map(|_| 1).sum()
+    }
 }
 
 fn closed(segment: &Segment) -> Option<ClosedSegment> {
@@ -54,28 +66,6 @@ fn closed(segment: &Segment) -> Option<ClosedSegment> {
         first_time: moment(&segment.first_time)?,
         last_time: moment(&segment.last_time)?,
     })
-}
-
-/// A segment as it stands on the wire.
-pub(crate) fn segment(closed: &ClosedSegment, place: Position) -> Segment {
-    let shown = |time: WallMs| {
-        let ms = i64::try_from(time.0).unwrap_or(i64::MAX);
-        let time = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
-        Timestamp(format!("{time:.3}"))
-    };
-    Segment {
-        log: closed.log.to_string(),
-        segment: closed.number,
-        first_row: closed.first_row,
-        rows: closed.rows,
-        bytes: closed.bytes,
-        previous: STANDARD.encode(closed.previous),
-        end: STANDARD.encode(closed.head_hash),
-        root: STANDARD.encode(closed.tree_root),
-        first_time: shown(closed.first_time),
-        last_time: shown(closed.last_time),
-        position: Some(api::Position { shard: place.shard, index: place.index }),
-    }
 }
 
 fn same(row: &Row, shown: &Shown) -> bool {

@@ -14,7 +14,7 @@ pub struct Anchors {
 
 impl Anchors {
     /// Takes one in. Errors: a segment that is closed a second time, or does not follow the one before it.
-    pub(super) fn take(&mut self, stated: Statement, position: Position) -> Result<(), Damaged> {
+    pub fn take(&mut self, stated: Statement, position: Position) -> Result<(), Damaged> {
         match stated {
             Statement::Removed(removed) => {
                 let last = self.removed.entry(removed.log).or_default();

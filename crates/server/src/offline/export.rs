@@ -1,14 +1,11 @@
 //! The ledger of a data folder, entry by entry, for an export.
 
 use super::{OfflineError, SHARD, failed, inspect, verify_ledger};
-use crate::proof;
 use api::Class;
-use api::access::Segment;
 use api::ledger::Entry;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crypto::merkle::leaf_hash;
-use ledger::access_log::Anchored;
 use ledger::entry::BatchRow;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +17,6 @@ pub struct LedgerAtRest {
     storage: Arc<dyn Storage>,
     key: String,
     checkpoint: String,
-    segments: Vec<Segment>,
     /// Batches in order, those before `next` given already.
     next: BatchNumber,
     ready: std::collections::VecDeque<Entry>,
@@ -38,11 +34,8 @@ impl LedgerAtRest {
         }
         let (checkpoint, key) =
             report.checkpoint.ok_or_else(|| failed("the ledger has no checkpoint yet; start its server"))?;
-        let size = report.checked.checkpoint.unwrap_or_default();
-        let covered = report.anchors.all().filter(|found| found.position.index < size);
-        let segments = covered.map(|Anchored { segment, position }| proof::segment(segment, *position)).collect();
         let (next, ready) = (BatchNumber(1), std::collections::VecDeque::new());
-        Ok(LedgerAtRest { storage, key, checkpoint, segments, next, ready })
+        Ok(LedgerAtRest { storage, key, checkpoint, next, ready })
     }
 
     /// The key that stands beside the checkpoint.
@@ -55,12 +48,6 @@ impl LedgerAtRest {
     #[must_use]
     pub fn checkpoint(&self) -> &str {
         &self.checkpoint
-    }
-
-    /// Closed segments of the access log, by log and number.
-    #[must_use]
-    pub fn segments(&self) -> &[Segment] {
-        &self.segments
     }
 
     /// The next entries, at most so many; none at the end.
