@@ -172,6 +172,18 @@ pub enum VersionState {
     Purged,
 }
 
+impl VersionState {
+    /// The word for it on every surface.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Expired => "expired",
+            Self::Deleted => "deleted",
+            Self::Purged => "purged",
+        }
+    }
+}
+
 /// One version of a secret, without its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Version {
@@ -252,6 +264,9 @@ pub struct Item {
     /// Current version of a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
+    /// What has become of a secret's current version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<VersionState>,
     /// When a secret last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,

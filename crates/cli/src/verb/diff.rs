@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use api::Value;
-use api::secret::ItemKind;
 use clap::Args;
 use client::{Client, Error, Reference};
 use crypto::secret::SecretBytes;
@@ -130,9 +129,9 @@ async fn before(client: &Client, path: &str, to: Option<u64>) -> Result<u64, Err
 
 async fn folder(client: &Client, global: &Global, prefix: &str) -> Result<Named, Error> {
     let prefix = prefix.trim_end_matches('/');
-    let items = pages::secrets(client, Some(prefix), true).await?;
-    let paths = items.into_iter().filter(|item| item.kind == ItemKind::Secret).map(|item| item.path);
-    let references: Vec<_> = paths.map(|path| Reference { tenant: None, path, version: None, field: None }).collect();
+    let paths = pages::readable(client, prefix).await?.paths;
+    let references: Vec<_> =
+        paths.into_iter().map(|path| Reference { tenant: None, path, version: None, field: None }).collect();
     let values = fetch::values(global, &references).await?;
     let name = |path: &str| path.strip_prefix(prefix).unwrap_or(path).trim_start_matches('/').to_owned();
     Ok(values.into_iter().map(|(reference, value)| (name(&reference.path), value)).collect())

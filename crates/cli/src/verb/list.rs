@@ -22,7 +22,7 @@ impl List {
         let items = pages::secrets(&global.client()?, self.prefix.as_deref(), self.recursive).await?;
         let (output, list) = (global.output(), SecretList { items, next_cursor: None });
         let whole = output.terminal();
-        output.rows(&list, &["path", "version", "changed", "labels"], |list| {
+        output.rows(&list, &["path", "version", "state", "changed", "labels"], |list| {
             list.items.iter().map(|item| if whole { row(item) } else { vec![path(item)] }).collect()
         })?;
         Ok(exit::OK)
@@ -38,7 +38,8 @@ fn path(item: &Item) -> String {
 
 fn row(item: &Item) -> Vec<String> {
     let version = item.version.map(|version| version.to_string()).unwrap_or_default();
+    let state = item.state.map(|state| state.word().to_owned()).unwrap_or_default();
     let changed = item.updated_at.as_ref().map(ToString::to_string).unwrap_or_default();
     let labels: Vec<_> = item.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    vec![path(item), version, changed, labels.join(" ")]
+    vec![path(item), version, state, changed, labels.join(" ")]
 }

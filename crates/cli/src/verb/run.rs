@@ -160,17 +160,18 @@ fn binding(text: &str) -> Result<(String, Reference), Error> {
 
 async fn bind_all(plan: &mut Plan, client: &Client, prefix: &str, strip: bool, permits: &Permits) -> Result<(), Error> {
     let prefix = prefix.trim_end_matches('/');
-    let mut items = pages::secrets(client, Some(prefix), true).await?;
-    items.retain(|item| item.kind == api::secret::ItemKind::Secret);
-    if items.is_empty() {
-        let detail = format!("there is no secret below `{prefix}`, or none that may be listed");
+    let found = pages::readable(client, prefix).await?;
+    if found.paths.is_empty() {
+        let detail = match found.left_out {
+            0 => format!("there is no secret below `{prefix}`, or none that may be listed"),
+            _ => format!("there is no secret below `{prefix}` that can be read"),
+        };
         return Err(fault::invalid(detail, "`aumbry list` shows the folders; a single secret goes with --env"));
     }
-    for item in items {
-        let below = item.path.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
-        let named = if strip { below.unwrap_or(&item.path) } else { &item.path };
-        let name = name::from_path(named)?;
-        plan.bind(&name, Reference { tenant: None, path: item.path, version: None, field: None }, permits)?;
+    for path in found.paths {
+        let below = path.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
+        let name = name::from_path(if strip { below.unwrap_or(&path) } else { &path })?;
+        plan.bind(&name, Reference { tenant: None, path, version: None, field: None }, permits)?;
     }
     Ok(())
 }

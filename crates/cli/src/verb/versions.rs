@@ -1,6 +1,5 @@
 //! `aumbry versions`: shows the versions of a secret, without values.
 
-use api::secret::VersionState;
 use clap::Args;
 
 use crate::connect::Global;
@@ -25,19 +24,10 @@ impl Versions {
                     (None, None) => String::new(),
                 };
                 let by = v.created_by.clone().unwrap_or_default();
-                vec![v.version.to_string(), state(v.state).to_owned(), v.created_at.to_string(), by, note]
+                vec![v.version.to_string(), v.state.word().to_owned(), v.created_at.to_string(), by, note]
             };
             versions.items.iter().map(row).collect()
         })?;
         Ok(exit::OK)
-    }
-}
-
-fn state(state: VersionState) -> &'static str {
-    match state {
-        VersionState::Live => "live",
-        VersionState::Expired => "expired",
-        VersionState::Deleted => "deleted",
-        VersionState::Purged => "purged",
     }
 }

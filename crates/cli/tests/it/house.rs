@@ -95,6 +95,15 @@ impl House {
     pub(crate) fn put(&self, path: &str, value: &[u8]) {
         self.run_with(&["put", path], value).ok();
     }
+
+    /// Writes a secret and waits until its time is over.
+    pub(crate) fn put_expired(&self, path: &str, value: &[u8]) {
+        let ends = jiff::Timestamp::now() + std::time::Duration::from_secs(2);
+        self.run_with(&["put", path, "--expires-at", &ends.to_string()], value).ok();
+        while jiff::Timestamp::now() <= ends {
+            assert!(Command::new("sleep").arg("0.05").status().unwrap().success());
+        }
+    }
 }
 
 impl Drop for House {

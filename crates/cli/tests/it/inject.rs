@@ -40,6 +40,23 @@ fn all_secrets_below_a_prefix_come_in_by_name() {
 }
 
 #[test]
+fn deleted_and_expired_secrets_do_not_block_all_and_are_named() {
+    let house = furnished();
+    house.put("db/old", b"canary");
+    house.run(&["delete", "db/old"]).ok();
+    house.put_expired("db/late", b"canary");
+    let program = ["--", "sh", "-c", "echo $DB_PASSWORD:$DB_OLD:$DB_LATE"];
+    let ended = house.run(&[&["run", "--all", "db"], &program[..]].concat()).ok().hides("canary");
+    assert_eq!(ended.text(), "hunter2::\n");
+    assert_eq!(ended.err, "note: `db/late` is expired: left out\nnote: `db/old` is deleted: left out\n");
+    house.run(&[&["run", "--env", "db/old"], &program[..]].concat()).failed(125, "secret.deleted");
+    house.run(&[&["run", "--all", "db", "--env", "db/late"], &program[..]].concat()).failed(125, "db/late");
+    house.put("gone/a", b"canary");
+    house.run(&["delete", "gone/a"]).ok();
+    house.run(&["run", "--all", "gone", "--", "true"]).failed(125, "that can be read");
+}
+
+#[test]
 fn references_in_the_environment_an_env_file_and_the_project_are_resolved() {
     let house = furnished();
     house.put("db/password", b"hunter3");

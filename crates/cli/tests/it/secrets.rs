@@ -145,6 +145,28 @@ fn diff_names_what_differs_and_shows_no_value() {
     }
     let ended = house.run(&["diff", "staging/", "production/"]);
     assert_eq!((ended.code, ended.text()), (1, "changed\tx\nremoved\ty\nadded\tz\n"));
+    house.run(&["delete", "production/x"]).ok();
+    let ended = house.run(&["diff", "staging/", "production/"]);
+    assert_eq!((ended.code, ended.text()), (1, "removed\tx\nremoved\ty\nadded\tz\n"));
+    assert_eq!(ended.err, "note: `production/x` is deleted: left out\n");
+    house.run(&["diff", "production/x", "production/z"]).failed(5, "secret.deleted");
+}
+
+#[test]
+fn a_list_says_what_has_become_of_each_secret() {
+    let house = House::start();
+    for path in ["a/deleted", "a/live", "a/purged"] {
+        house.put(path, b"v");
+    }
+    house.run(&["delete", "a/deleted"]).ok();
+    house.put("a/purged", b"v");
+    house.run(&["--yes", "purge", "a/purged", "--version", "2"]).ok();
+    house.put_expired("a/expired", b"v");
+    let list = house.run(&["--json", "list", "a"]).ok().json();
+    let states: Vec<_> = list["items"].as_array().unwrap().iter().map(|item| item["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["deleted", "expired", "live", "purged"]);
+    let folders = house.run(&["--json", "list"]).ok().json();
+    assert!(folders["items"][0].get("state").is_none(), "{folders}");
 }
 
 #[test]

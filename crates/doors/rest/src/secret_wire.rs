@@ -145,12 +145,7 @@ pub(crate) fn versions(about: About) -> wire::Versions {
     let expires = about.expires;
     let items = about.versions.into_iter().map(|version| wire::Version {
         version: version.number,
-        state: match version.fate {
-            Fate::Live => wire::VersionState::Live,
-            Fate::Expired => wire::VersionState::Expired,
-            Fate::Deleted => wire::VersionState::Deleted,
-            Fate::Purged => wire::VersionState::Purged,
-        },
+        state: state(version.fate),
         created_at: shown(version.created),
         created_by: Some(version.author_name.unwrap_or_else(|| version.author.to_string())),
         expires_at: expires.map(shown),
@@ -159,19 +154,30 @@ pub(crate) fn versions(about: About) -> wire::Versions {
     wire::Versions { items: items.collect(), path: about.path.as_str().to_owned() }
 }
 
+fn state(fate: Fate) -> wire::VersionState {
+    match fate {
+        Fate::Live => wire::VersionState::Live,
+        Fate::Expired => wire::VersionState::Expired,
+        Fate::Deleted => wire::VersionState::Deleted,
+        Fate::Purged => wire::VersionState::Purged,
+    }
+}
+
 pub(crate) fn item(item: Item) -> wire::Item {
     let folder = wire::Item {
         path: item.path,
         kind: wire::ItemKind::Folder,
         version: None,
+        state: None,
         updated_at: None,
         labels: BTreeMap::new(),
     };
     match item.kind {
         ItemKind::Folder => folder,
-        ItemKind::Secret { version, changed, labels, .. } => wire::Item {
+        ItemKind::Secret { version, fate, changed, labels } => wire::Item {
             kind: wire::ItemKind::Secret,
             version: Some(version),
+            state: Some(state(fate)),
             updated_at: Some(shown(changed)),
             labels,
             ..folder
