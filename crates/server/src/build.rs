@@ -9,6 +9,7 @@ use crate::retention::Retention;
 use crate::run::Built;
 use crate::seal::{Found, KeyFileSeal};
 use crate::sinks::{Opening, StreamSink};
+use crate::start_error::StartError;
 use crate::surroundings::House;
 use crate::tasks::{TokioDelay, TokioTasks};
 use crate::tls::{Identity, OwnCertificates, TlsFiles};
@@ -19,7 +20,9 @@ use hyper::body::Incoming;
 use ledger::access_log::{AccessLog, Sink};
 use ledger::{Ledger, Opened};
 use rest::{Door, Settings};
+use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use storage::{Shard, Sqlite, SqliteOptions, Storage};
 
@@ -55,45 +58,6 @@ impl Seams {
     }
 }
 
-/// Why a server does not start. Nothing was changed but what a first start makes.
-#[derive(Debug)]
-pub struct StartError {
-    what: String,
-    hint: &'static str,
-}
-
-impl StartError {
-    pub(crate) fn new(what: impl std::fmt::Display, hint: &'static str) -> StartError {
-        StartError { what: what.to_string(), hint }
-    }
-
-    /// What to do about it; empty when that is in the message.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        self.hint
-    }
-}
-
-impl std::fmt::Display for StartError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.what)
-    }
-}
-
-impl std::error::Error for StartError {}
-
-impl From<ledger::Refusal> for StartError {
-    fn from(refusal: ledger::Refusal) -> StartError {
-        StartError::new(&refusal, refusal.code.hint)
-    }
-}
-
-impl From<files::FileError> for StartError {
-    fn from(error: files::FileError) -> StartError {
-        StartError::new(error, "")
-    }
-}
-
 /// Opens the store, the ledger, the log and the address. Needs a tokio runtime; nothing is answered yet.
 ///
 /// Errors: what is in the way, by name. A first start makes data folder, key file and certificates; a later one changes
@@ -104,10 +68,14 @@ pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Bui
         Some(storage) => Arc::clone(storage),
         None => open_store(places).await?,
     };
-    let head = storage.head(SHARD).await.map_err(|error| StartError::new(error, ""))?;
-    let (seal, found) = KeyFileSeal::open(&places.seal, &*seams.entropy, head.0 == 0)?;
+    let head = storage.head(SHARD).await?;
+    let (seal, found) = KeyFileSeal::open(&places.seal, &*seams.entropy, head.0 == 0).map_err(StartError::seal)?;
+    if found == Found::Made {
+        advise_backup(&places.seal);
+    }
     let seal = Arc::new(seal);
-    let opened = open_ledger(config, Arc::clone(&storage), Arc::clone(&seal), &seams).await?;
+    let opened = open_ledger(config, Arc::clone(&storage), Arc::clone(&seal), &seams).await;
+    let opened = opened.map_err(|refusal| StartError::ledger(&refusal, &places.seal))?;
     seal.settle()?;
     let Opened { ledger, drivers, begun } = opened;
     let drivers = drivers.into_iter().map(tokio::spawn).collect();
@@ -123,7 +91,7 @@ pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Bui
         tasks: Arc::new(TokioTasks),
         home,
     })
-    .map_err(|error| StartError::new(error, "the system's random source must work"))?;
+    .map_err(StartError::system)?;
     let connections = Arc::new(Connections::default());
     let house = House {
         ledger: ledger.clone(),
@@ -133,16 +101,17 @@ pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Bui
         connections: Arc::clone(&connections),
         clock: seams.system_clock.clone(),
     };
-    let identity = Identity::load(tls_files(config, places, &*seams.clock)?).map_err(|e| StartError::new(e, ""))?;
+    let identity = Identity::load(tls_files(config, places, &*seams.clock)?).map_err(|error| {
+        let hint = "put right the files that `tls.certificate` and `tls.key` name";
+        StartError::new(api::Class::Invalid, "serve.certificate", error, hint)
+    })?;
     let listener = Listener::bind(config.rest.listen, identity.clone(), listener_limits(config)).await;
-    let busy = "choose another address with --listen, or stop what listens there";
-    let listener = listener.map_err(|e| StartError::new(format!("{}: {e}", config.rest.listen), busy))?;
-    let address = listener.address().map_err(|e| StartError::new(e, ""))?;
+    let listener = listener.map_err(|error| StartError::address(config.rest.listen, &error))?;
+    let address = listener.address().map_err(StartError::system)?;
     let clock = Arc::clone(&seams.clock);
     let door = Door::new(app.clone(), Arc::new(house), seams.clock, seams.entropy, door_settings(config));
     let (rotate_every, drain) = (config.keys.rotate_every.0, config.server.drain_max.0);
     let retention = Retention { keep: config.access.keep, clock };
-    let made_seal = found == Found::Made;
     Ok(Built {
         address,
         app,
@@ -150,7 +119,6 @@ pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Bui
         log,
         identity,
         begun,
-        made_seal,
         listener,
         door,
         connections,
@@ -163,13 +131,20 @@ pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Bui
     })
 }
 
+/// Says at once, whatever comes of this start, that there is a new key and what it is worth.
+fn advise_backup(file: &Path) {
+    let text = format!(
+        "seal key made: {}\n  keep a copy in a safe place; without it nothing stored opens again\n",
+        file.display()
+    );
+    // Nobody reads it: then nobody is there to be told.
+    std::io::stderr().lock().write_all(text.as_bytes()).unwrap_or_default();
+}
+
 async fn open_store(places: &Places) -> Result<Arc<dyn Storage>, StartError> {
     let options = SqliteOptions::new(&places.data);
     let opened = tokio::task::spawn_blocking(move || Sqlite::open(options)).await;
-    let opened = opened.map_err(|error| StartError::new(error, ""))?;
-    let store =
-        opened.map_err(|error| StartError::new(error, "`aumbry ledger verify --data-dir` names what is damaged"))?;
-    Ok(Arc::new(store))
+    Ok(Arc::new(opened.map_err(StartError::system)??))
 }
 
 /// The rules of every engine: they alone make records.
@@ -182,7 +157,7 @@ async fn open_ledger(
     storage: Arc<dyn Storage>,
     seal: Arc<KeyFileSeal>,
     seams: &Seams,
-) -> Result<Opened, StartError> {
+) -> Result<Opened, ledger::Refusal> {
     let parts = ledger::Parts {
         storage,
         shard: SHARD,
@@ -195,7 +170,7 @@ async fn open_ledger(
         // The ledger takes this much for records and as much again for values.
         cache_bytes: config.cache.bytes.0 / 2,
     };
-    Ok(ledger::open(parts).await?)
+    ledger::open(parts).await
 }
 
 async fn open_log(

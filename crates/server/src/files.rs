@@ -4,6 +4,7 @@
 //! What is wider, another's or a symbolic link is refused, never repaired: somebody else may have
 //! read or planted it.
 
+use api::Class;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -14,11 +15,35 @@ use std::path::{Path, PathBuf};
 pub struct FileError {
     path: PathBuf,
     problem: String,
+    class: Class,
 }
 
 impl FileError {
     pub(crate) fn new(path: &Path, problem: impl std::fmt::Display) -> FileError {
-        FileError { path: path.to_path_buf(), problem: problem.to_string() }
+        FileError { path: path.to_path_buf(), problem: problem.to_string(), class: Class::Invalid }
+    }
+
+    /// What the system refused.
+    pub(crate) fn io(path: &Path, error: &std::io::Error) -> FileError {
+        use ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+        let class = match error.kind() {
+            AlreadyExists | IsADirectory | NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem => {
+                Class::Invalid
+            }
+            _ => Class::Unavailable,
+        };
+        FileError { class, ..FileError::new(path, error) }
+    }
+
+    /// A file of ours that is not what was written.
+    pub(crate) fn damaged(path: &Path, problem: impl std::fmt::Display) -> FileError {
+        FileError { class: Class::Corrupt, ..FileError::new(path, problem) }
+    }
+
+    /// `Invalid` for what is there and may not be used, `Corrupt` for damage, `Unavailable` for what may pass.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        self.class
     }
 
     /// The file or folder.
@@ -46,12 +71,12 @@ pub fn private_folder(path: &Path) -> Result<(), FileError> {
         Ok(found) => private(path, &found),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let mut builder = std::fs::DirBuilder::new();
-            builder.recursive(true).mode(0o700).create(path).map_err(|error| FileError::new(path, error))?;
+            builder.recursive(true).mode(0o700).create(path).map_err(|error| FileError::io(path, &error))?;
             // A umask may have taken bits away, never added any; a folder we just made is ours.
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
-                .map_err(|error| FileError::new(path, error))
+                .map_err(|error| FileError::io(path, &error))
         }
-        Err(error) => Err(FileError::new(path, error)),
+        Err(error) => Err(FileError::io(path, &error)),
     }
 }
 
@@ -67,9 +92,9 @@ pub fn read_private(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, File
         Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
             return Err(FileError::new(path, "is a symbolic link; name the file itself"));
         }
-        Err(error) => return Err(FileError::new(path, error)),
+        Err(error) => return Err(FileError::io(path, &error)),
     };
-    let found = file.metadata().map_err(|error| FileError::new(path, error))?;
+    let found = file.metadata().map_err(|error| FileError::io(path, &error))?;
     if !found.is_file() {
         return Err(FileError::new(path, "is not a file"));
     }
@@ -79,7 +104,7 @@ pub fn read_private(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, File
     }
     // One allocation of the final size: a key must leave no scratch copies behind.
     let mut content = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0).saturating_add(1));
-    file.take(bytes_max).read_to_end(&mut content).map_err(|error| FileError::new(path, error))?;
+    file.take(bytes_max).read_to_end(&mut content).map_err(|error| FileError::io(path, &error))?;
     Ok(Some(content))
 }
 
@@ -89,11 +114,11 @@ pub fn read_private(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, File
 pub fn create_private(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
-    let mut file = options.open(path).map_err(|error| FileError::new(path, error))?;
+    let mut file = options.open(path).map_err(|error| FileError::io(path, &error))?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
     if let Err(error) = written.and_then(|()| sync_folder(path)) {
         let _ = std::fs::remove_file(path);
-        return Err(FileError::new(path, error));
+        return Err(FileError::io(path, &error));
     }
     Ok(())
 }
@@ -108,7 +133,7 @@ pub fn replace_private(path: &Path, content: &[u8]) -> Result<(), FileError> {
 
 /// Moves a file over another in the same folder and makes that durable.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
-    std::fs::rename(from, to).and_then(|()| sync_folder(to)).map_err(|error| FileError::new(to, error))
+    std::fs::rename(from, to).and_then(|()| sync_folder(to)).map_err(|error| FileError::io(to, &error))
 }
 
 /// The path with a suffix after its whole name.

@@ -16,13 +16,15 @@ mod run;
 pub mod seal;
 mod serve;
 pub mod sinks;
+mod start_error;
 mod surroundings;
 mod tasks;
 pub mod tls;
 
-pub use build::{Seams, StartError, build};
+pub use build::{Seams, build};
 pub use places::Places;
 pub use proof::{Segments, check_row};
 pub use run::{Built, Ended};
 pub use serve::{ServeError, ServeOptions, openapi, serve};
+pub use start_error::StartError;
 pub use tasks::{TokioDelay, TokioTasks};

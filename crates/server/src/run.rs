@@ -32,8 +32,6 @@ pub struct Built {
     pub identity: Identity,
     /// Whether this was the first start on its data folder.
     pub begun: bool,
-    /// Whether the key file was made just now.
-    pub made_seal: bool,
     pub(crate) listener: Listener,
     pub(crate) door: Door,
     pub(crate) connections: Arc<Connections>,

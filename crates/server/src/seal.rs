@@ -108,7 +108,7 @@ impl KeyFileSeal {
         match (at, keys.len()) {
             (_, 1) => return Ok(()),
             (None, _) => return Err(FileError::new(&self.path, SealError::Mismatch)),
-            (Some(0), _) => std::fs::remove_file(&beside).map_err(|error| FileError::new(&beside, error))?,
+            (Some(0), _) => std::fs::remove_file(&beside).map_err(|error| FileError::io(&beside, &error))?,
             (Some(_), _) => files::rename(&beside, &self.path)?,
         }
         keys.retain(|key| Some(key.id()) == used);

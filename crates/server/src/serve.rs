@@ -1,11 +1,13 @@
 //! `aumbry serve`: from command line to exit.
 
-use crate::build::{Seams, StartError, build};
+use crate::build::{Seams, build};
 use crate::config::{self, ConfigError, Environment, Given, Loaded, LogFormat, LogLevel};
 use crate::files;
 use crate::places::Places;
 use crate::run::{Built, Ended};
 use crate::sinks::{SinkChoice, StreamTarget};
+use crate::start_error::StartError;
+use api::Class;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,8 +40,10 @@ pub struct ServeError {
     pub what: String,
     /// What to do about it; empty when that is in `what`.
     pub hint: String,
-    /// Exit code: 2 for the configuration, 7 for what is in the way, 10 when the store broke.
-    pub exit: u8,
+    /// What kind of failure it is.
+    pub class: Class,
+    /// Stable name.
+    pub code: &'static str,
 }
 
 impl std::fmt::Display for ServeError {
@@ -52,14 +56,15 @@ impl std::error::Error for ServeError {}
 
 impl From<StartError> for ServeError {
     fn from(error: StartError) -> ServeError {
-        ServeError { what: error.to_string(), hint: error.hint().to_owned(), exit: 7 }
+        ServeError { what: error.to_string(), hint: error.hint().to_owned(), class: error.class(), code: error.code() }
     }
 }
 
 impl From<Vec<ConfigError>> for ServeError {
     fn from(errors: Vec<ConfigError>) -> ServeError {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        ServeError { what: lines.join("\n"), hint: "`aumbry serve --sample-config` shows every key".into(), exit: 2 }
+        let hint = "`aumbry serve --sample-config` shows every key".into();
+        ServeError { what: lines.join("\n"), hint, class: Class::Invalid, code: "serve.configuration" }
     }
 }
 
@@ -83,7 +88,8 @@ pub fn serve(options: ServeOptions) -> Result<(), ServeError> {
     let loaded = load(&options, &environment)?;
     if options.dev && !loaded.config.rest.listen.ip().is_loopback() {
         let what = format!("--dev refuses {}: it is not a loopback address", loaded.config.rest.listen);
-        return Err(ServeError { what, hint: "listen on 127.0.0.1, or start without --dev".into(), exit: 2 });
+        let hint = "listen on 127.0.0.1, or start without --dev".into();
+        return Err(ServeError { what, hint, class: Class::Invalid, code: "serve.configuration" });
     }
     if options.check_config {
         return say("the configuration is good\n");
@@ -94,7 +100,12 @@ pub fn serve(options: ServeOptions) -> Result<(), ServeError> {
     let ended = running.map(std::thread::JoinHandle::join);
     match ended {
         Ok(Ok(result)) => result,
-        _ => Err(ServeError { what: "the server ran into a defect".into(), hint: String::new(), exit: 10 }),
+        _ => Err(ServeError {
+            what: "the server ran into a defect".into(),
+            hint: "what was answered is stored; start again, and report what the log said last".into(),
+            class: Class::Bug,
+            code: "server.bug",
+        }),
     }
 }
 
@@ -125,7 +136,7 @@ fn on_runtime(loaded: &Loaded, environment: &Environment, dev: bool) -> Result<(
     if let Ok(workers @ 1..) = usize::try_from(loaded.config.server.workers) {
         runtime.worker_threads(workers);
     }
-    let runtime = runtime.enable_all().build().map_err(|error| StartError::new(error, ""))?;
+    let runtime = runtime.enable_all().build().map_err(StartError::system)?;
     let ended = runtime.block_on(live(loaded, environment, dev));
     runtime.shutdown_timeout(Duration::from_secs(5));
     match ended? {
@@ -133,7 +144,8 @@ fn on_runtime(loaded: &Loaded, environment: &Environment, dev: bool) -> Result<(
         Ended::Broken => Err(ServeError {
             what: "the store failed while writing; the server stopped so as not to make it worse".into(),
             hint: "look at the disk, then start again: what was answered is read back".into(),
-            exit: 10,
+            class: Class::Corrupt,
+            code: "serve.broken",
         }),
     }
 }
@@ -188,11 +200,6 @@ fn greeting(built: &Built, places: &Places, login: bool) -> Result<String, Serve
         places.data.display(),
         places.seal.display(),
     );
-    if built.made_seal {
-        text.push_str(
-            "                  made just now: keep a copy in a safe place. Without it nothing opens again.\n",
-        );
-    }
     if let Some(authority) = &built.identity.files().authority {
         text.push_str(&format!("  trust           {}\n", authority.display()));
     }
@@ -226,7 +233,7 @@ fn quoted(text: &str) -> String {
 type Signals = [Signal; 4];
 
 fn signals() -> Result<Signals, StartError> {
-    let catch = |kind| signal(kind).map_err(|error| StartError::new(error, "signals cannot be caught"));
+    let catch = |kind| signal(kind).map_err(StartError::system);
     Ok([
         catch(SignalKind::terminate())?,
         catch(SignalKind::interrupt())?,
@@ -261,7 +268,12 @@ async fn obey_signals(stop: watch::Sender<bool>, signals: Signals, identity: cra
 fn say(text: &str) -> Result<(), ServeError> {
     let mut out = std::io::stdout().lock();
     let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    said.map_err(|error| ServeError { what: format!("standard output: {error}"), hint: String::new(), exit: 7 })
+    said.map_err(|error| ServeError {
+        what: format!("standard output: {error}"),
+        hint: "let somebody read it, or send it to a file".into(),
+        class: Class::Unavailable,
+        code: "serve.output",
+    })
 }
 
 fn log_to_stderr(level: LogLevel, format: LogFormat) {
@@ -299,7 +311,7 @@ mod tests {
                 ..ServeOptions::default()
             };
             let told = serve(options).unwrap_err();
-            assert!(told.what.contains("loopback") && told.exit == 2, "{told}");
+            assert!(told.what.contains("loopback") && told.class == Class::Invalid, "{told}");
         }
         assert!(!top.path().join("d").exists());
     }

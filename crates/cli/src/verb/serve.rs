@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use api::Class;
 use clap::Args;
 use client::Error;
 use server::{ServeError, ServeOptions};
@@ -48,11 +47,6 @@ impl Serve {
 }
 
 fn failed(error: ServeError) -> Error {
-    let (class, code) = match error.exit {
-        2 => (Class::Invalid, "serve.configuration"),
-        7 => (Class::Unavailable, "serve.start"),
-        _ => (Class::Bug, "serve.broken"),
-    };
     let lines: Vec<_> = error.what.lines().map(str::trim).collect();
-    Error::local(class, code, lines.join("; "), &error.hint)
+    Error::local(error.class, error.code, lines.join("; "), &error.hint)
 }

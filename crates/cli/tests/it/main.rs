@@ -12,3 +12,4 @@ mod offline;
 mod proof;
 mod rights;
 mod secrets;
+mod starts;

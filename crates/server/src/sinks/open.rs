@@ -1,12 +1,15 @@
 //! From the configuration to the sinks of a running log, and to the shelves of one at rest.
 
+use super::folder::Refused;
 use super::past::PastSink;
 use super::shelf::FileShelf;
 use super::stream::{Names, StreamSink, StreamTarget};
 use super::{FileSink, SinkChoice, WhenSynced};
-use crate::build::{SHARD, StartError};
+use crate::build::SHARD;
 use crate::config::{AccessSection, AccessSync};
 use crate::places::Places;
+use crate::start_error::StartError;
+use api::Class;
 use crypto::seam::Clock;
 use ledger::Ledger;
 use ledger::access_log::{Shelf, Sink, SinkError, StoreSink};
@@ -49,7 +52,7 @@ impl Opening<'_> {
             AccessSync::Always => WhenSynced::Always,
         };
         let opened = FileSink::open(&self.places.access, when, Arc::clone(self.clock));
-        opened.map_err(|error| StartError::new(error, ""))
+        opened.map_err(refused)
     }
 
     fn store(&self) -> Result<StoreSink, StartError> {
@@ -74,7 +77,7 @@ impl Opening<'_> {
         let mut past: Vec<Arc<dyn Sink>> = Vec::new();
         if !named(&SinkChoice::File) && self.places.access.exists() {
             let file = FileSink::at_rest(&self.places.access, Arc::clone(self.clock));
-            past.push(Arc::new(file.map_err(|error| StartError::new(error, ""))?));
+            past.push(Arc::new(file.map_err(refused)?));
         }
         if !named(&SinkChoice::Store) {
             past.push(Arc::new(self.store()?));
@@ -97,9 +100,16 @@ async fn has_rows(sink: &dyn Sink) -> Result<bool, SinkError> {
     }
 }
 
-fn unreadable(sink: &str, error: &SinkError) -> StartError {
-    StartError::new(format!("the access log's `{sink}` sink {error}"), "put right what it names, then start again")
+fn refused(error: Refused) -> StartError {
+    StartError::new(Class::Invalid, SINK, error, "put right what it names, then start again")
 }
+
+fn unreadable(sink: &str, error: &SinkError) -> StartError {
+    let what = format!("the access log's `{sink}` sink {error}");
+    StartError::new(Class::Unavailable, SINK, what, "put right what it names, then start again")
+}
+
+const SINK: &str = "serve.access_log";
 
 /// Every place with rows of a server that does not run: the folder, and one for each owner in the store. Nothing in them
 /// is changed.
@@ -108,7 +118,7 @@ pub(crate) async fn shelves_at_rest(
     storage: &Arc<dyn Storage>,
 ) -> Result<Vec<Box<dyn Shelf>>, StartError> {
     let failed = |error: SinkError| unreadable("store", &error);
-    let file = FileShelf::open(folder).map_err(|error| StartError::new(error, ""))?;
+    let file = FileShelf::open(folder).map_err(refused)?;
     let mut shelves: Vec<Box<dyn Shelf>> = Vec::new();
     shelves.extend(file.map(|file| -> Box<dyn Shelf> { Box::new(file) }));
     for owner in StoreSink::owners(&**storage, SHARD).await.map_err(failed)? {

@@ -90,8 +90,9 @@ impl OwnCertificates {
     /// A new server certificate under the authority that is there.
     fn renew(&self, clock: &dyn Clock) -> Result<(), FileError> {
         let path = self.folder.join(AUTHORITY_KEY);
-        let pem = String::from_utf8(self.expect(AUTHORITY_KEY)?).map_err(|_bad| FileError::new(&path, "is damaged"))?;
-        let key = KeyPair::from_pem(&pem).map_err(|_bad| FileError::new(&path, "is damaged"))?;
+        let pem =
+            String::from_utf8(self.expect(AUTHORITY_KEY)?).map_err(|_bad| FileError::damaged(&path, "is damaged"))?;
+        let key = KeyPair::from_pem(&pem).map_err(|_bad| FileError::damaged(&path, "is damaged"))?;
         self.issue(clock.wall(), &Issuer::new(authority_params(clock.wall()), key))
     }
 
@@ -138,7 +139,7 @@ impl OwnCertificates {
     /// Compares each file with its digest.
     fn check(&self, digests: &[u8]) -> Result<Recorded, FileError> {
         let damaged =
-            || FileError::new(&self.folder.join(DIGESTS), "is damaged; restore the folder or remove it whole");
+            || FileError::damaged(&self.folder.join(DIGESTS), "is damaged; restore the folder or remove it whole");
         let text = std::str::from_utf8(digests).map_err(|_bad| damaged())?;
         let (body, own) = text.trim_end_matches('\n').rsplit_once('\n').ok_or_else(damaged)?;
         if own != line(DIGESTS, format!("{body}\n").as_bytes()) {
@@ -155,7 +156,7 @@ impl OwnCertificates {
             let content = self.expect(name)?;
             if !body.lines().any(|had| had == line(name, &content)) {
                 let problem = "is not the file that was made at first start; restore the folder or remove it whole";
-                return Err(FileError::new(&self.folder.join(name), problem));
+                return Err(FileError::damaged(&self.folder.join(name), problem));
             }
         }
         Ok(recorded)
@@ -167,7 +168,7 @@ impl OwnCertificates {
 
     fn expect(&self, name: &str) -> Result<Vec<u8>, FileError> {
         self.read(name)?
-            .ok_or_else(|| FileError::new(&self.folder.join(name), "is missing; remove the folder to start anew"))
+            .ok_or_else(|| FileError::damaged(&self.folder.join(name), "is missing; remove the folder to start anew"))
     }
 }
 
