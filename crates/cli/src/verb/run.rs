@@ -102,25 +102,27 @@ impl Run {
     async fn plan(&self, global: &Global, plain: &[(String, String)], permits: &Permits) -> Result<Plan, Error> {
         let project = if self.no_project { project::Project::default() } else { read_project()? };
         let mut plan = Plan::default();
-        for (name, reference) in project::references(&project)? {
-            plan.bind(&name, reference, permits)?;
+        for (name, reference, place) in project.references()? {
+            plan.bind(&name, reference, permits).map_err(|error| at(error, &place))?;
         }
         for (name, value) in references_in_environment() {
-            plan.bind(&name, value.parse().map_err(|error| in_variable(error, &name))?, permits)?;
+            plan.bind(&name, value.parse().map_err(|error| at(error, &name))?, permits)?;
         }
         for (name, value) in plain {
             if Reference::is_meant(value) {
-                plan.bind(name, value.parse().map_err(|error| in_variable(error, name))?, permits)?;
+                plan.bind(name, value.parse().map_err(|error| at(error, name))?, permits)?;
             } else if name::dangerous(name) && !permits.names.contains(name) {
                 let detail = format!("{name} in the env file would change what the program runs, loads or trusts");
                 return Err(fault::invalid(detail, "take it out, or add --allow-name with it if it is meant"));
             }
         }
-        let prefixes: Vec<_> = project.all.iter().chain(&self.all).collect();
+        let given = self.all.iter().map(|prefix| Ok((prefix.clone(), "--all".to_owned())));
+        let prefixes = project.prefixes().chain(given).collect::<Result<Vec<_>, Error>>()?;
         if !prefixes.is_empty() {
             let client = global.client()?;
-            for prefix in prefixes {
-                bind_all(&mut plan, &client, prefix, self.strip_prefix, permits).await?;
+            for (prefix, place) in prefixes {
+                let bound = bind_all(&mut plan, &client, &prefix, self.strip_prefix, permits).await;
+                bound.map_err(|error| at(error, &place))?;
             }
         }
         for text in &self.env {
@@ -146,11 +148,19 @@ impl Run {
     }
 }
 
-/// Reads `NAME=path`, or a path that gives its own name.
+/// Reads `NAME=path`, or a path that gives its own name. What stands before the first `=` must be a name, unless the
+/// `=` is part of a reference's `?version=`.
 fn binding(text: &str) -> Result<(String, Reference), Error> {
-    let named = text.split_once('=').filter(|(name, _)| name::check(name).is_ok());
+    let named = text.split_once('=').filter(|(name, _)| !Reference::is_meant(text) && !name.contains(['?', '#']));
     match named {
-        Some((name, target)) => Ok((name.to_owned(), Reference::parse_or_path(target)?)),
+        Some((name, target)) => {
+            let hint = "write --env NAME=path; a path that holds `=` needs a name before it";
+            name::check(name).map_err(|error| Error { hint: hint.into(), ..error })?;
+            if target.is_empty() {
+                return Err(fault::invalid(format!("--env {name}= names no path"), hint));
+            }
+            Ok((name.to_owned(), Reference::parse_or_path(target).map_err(|error| at(error, name))?))
+        }
         None => {
             let reference = Reference::parse_or_path(text)?;
             Ok((name::from_path(reference.field.as_deref().unwrap_or(&reference.path))?, reference))
@@ -214,8 +224,9 @@ fn fits(name: &str, value: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-fn in_variable(mut error: Error, name: &str) -> Error {
-    error.detail = format!("{name}: {}", error.detail).into();
+/// Says where what is refused was written.
+fn at(mut error: Error, place: &str) -> Error {
+    error.detail = format!("{place}: {}", error.detail).into();
     error
 }
 
@@ -246,12 +257,25 @@ mod tests {
             ("db/password", "DB_PASSWORD", "db/password"),
             ("P=aumbry://t/db#user", "P", "db"),
             ("aumbry:///db?version=2#user", "USER", "db"),
-            ("a/b=c", "A_B_C", "a/b=c"),
+            ("db/password?version=3", "DB_PASSWORD", "db/password"),
+            ("web/api#a=b", "A_B", "web/api"),
+            ("A=a/b=c", "A", "a/b=c"),
         ] {
             let (found, reference) = binding(text).unwrap();
             assert_eq!((found.as_str(), reference.path.as_str()), (name, path), "{text}");
         }
-        assert!(binding("A=").is_err() && binding("").is_err() && binding("A=../b").is_err());
+        for (text, said) in [
+            ("A=", "--env A= names no path"),
+            ("MY-VAR=db/password", "`MY-VAR` is no name"),
+            ("a/b=c", "`a/b` is no name"),
+            ("1A=db/password", "`1A` is no name"),
+            ("=db/password", "`` is no name"),
+            ("", "canonical"),
+            ("A=../b", "A: "),
+        ] {
+            let refused = binding(text).unwrap_err();
+            assert!(refused.detail.contains(said), "{text}: {refused}");
+        }
     }
 
     #[test]
