@@ -66,9 +66,7 @@ fn usage(error: &clap::Error) -> u8 {
         let hint = "quote a value with blanks, or give it on standard input; `aumbry put --help` shows the options";
         fault::show(&fault::invalid("`put` got an argument it does not know, not shown here", hint), as_json);
     } else if as_json && !shown {
-        let text = error.to_string();
-        let detail = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        fault::show(&fault::invalid(detail, "`aumbry --help` shows the commands and options"), true);
+        fault::show(&usage_problem(error), true);
     } else if error.print().is_err() {
         return exit::code(Class::Unavailable);
     }
@@ -77,6 +75,24 @@ fn usage(error: &clap::Error) -> u8 {
         (false, true) => exit::RUN_FAILED,
         (false, false) => exit::code(Class::Invalid),
     }
+}
+
+/// All that the text for people says: what is wrong, and as the hint what clap suggests and how it is used.
+fn usage_problem(error: &clap::Error) -> client::Error {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return fault::invalid("the command is not whole", "add --help to it to see what there is");
+    }
+    let text = error.render().to_string();
+    let (mut detail, mut hint) = (Vec::new(), Vec::new());
+    for part in text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")) {
+        match part.split_once(' ') {
+            Some(("error:", what)) => detail.push(what.to_owned()),
+            Some(("tip:" | "Usage:", _)) => hint.push(part),
+            _ if part.starts_with("For more information") => {}
+            _ => detail.push(part),
+        }
+    }
+    fault::invalid(detail.join(" "), &hint.join("; "))
 }
 
 #[cfg(test)]

@@ -125,6 +125,51 @@ fn cli_07_dangerous_names_and_references_that_cannot_be_read_stop_the_run() {
 }
 
 #[test]
+fn a_binding_whose_name_is_none_is_refused_and_never_taken_for_a_path() {
+    let home = home();
+    let program = ["--", "sh", "-c", "echo ran"];
+    for (binding, said) in [
+        ("MY-VAR=db/password", "`MY-VAR` is no name of an environment variable"),
+        ("2FA=db/seed", "`2FA` is no name of an environment variable"),
+        ("NAME=", "--env NAME= names no path"),
+        ("=db/password", "`` is no name of an environment variable"),
+    ] {
+        let ended = with(aumbry(home.path()), &[&["run", "--env", binding], &program[..]].concat());
+        let ended = ended.failed(125, said).failed(125, "next: write --env NAME=path");
+        assert!(ended.out.is_empty(), "{ended:?}");
+    }
+    std::fs::write(home.path().join(".aumbry.toml"), "[env]\nOK = \"a\"\n1A = \"db/password\"\n").unwrap();
+    let said = "`.aumbry.toml` line 3: `1A` is no name of an environment variable";
+    with(aumbry(home.path()), &[&["run"], &program[..]].concat()).failed(125, said);
+    std::fs::write(home.path().join(".aumbry.toml"), "[env]\nADDR = {}\n").unwrap();
+    with(aumbry(home.path()), &[&["run"], &program[..]].concat()).failed(125, "`.aumbry.toml` line 2");
+}
+
+#[test]
+fn a_usage_error_is_whole_in_json() {
+    let home = home();
+    let problem = |args: &[&str]| {
+        let ended = with(aumbry(home.path()), &[&["--json"], args].concat());
+        assert!(ended.code == 2 && ended.out.is_empty(), "{ended:?}");
+        serde_json::from_str::<serde_json::Value>(&ended.err).unwrap()
+    };
+    let check = |args: &[&str], detail: &str, hint: &str| {
+        let found = problem(args);
+        assert_eq!(found["code"], "cli.invalid");
+        assert_eq!(found["detail"], detail);
+        assert!(found["hint"].as_str().unwrap().contains(hint), "{found}");
+    };
+    let missing = "the following required arguments were not provided: <PATH>";
+    check(&["get"], missing, "Usage: aumbry get <PATH>");
+    check(&["lst"], "unrecognized subcommand 'lst'", "tip: a similar subcommand exists: 'list'");
+    check(&["versions", "a", "--al"], "unexpected argument '--al' found", "Usage: aumbry versions");
+    let number = "invalid value 'x' for '--cas <VERSION>': invalid digit found in string";
+    check(&["put", "a", "--cas", "x"], number, "");
+    check(&["policy"], "the command is not whole", "--help");
+    assert!(problem(&["completions", "tcsh"])["detail"].as_str().unwrap().contains("possible values: bash"));
+}
+
+#[test]
 fn plain_lines_of_an_env_file_reach_the_program() {
     let home = home();
     std::fs::write(home.path().join("env"), "# comment\nexport A='x y'\nB=\"1\\n2\"\n").unwrap();
