@@ -60,7 +60,8 @@ fn collect(from: &mut impl std::io::Read, bytes_max: usize, what: &str) -> Resul
     let bytes = SecretBytes::new(bytes);
     read.map_err(|error| fault::local(&format!("{what} cannot be read"), &error))?;
     if bytes.len() > bytes_max {
-        return Err(fault::invalid(format!("{what} holds more than {bytes_max} bytes"), "store less under one path"));
+        let hint = "make it shorter, or split it; that is the most that is taken";
+        return Err(fault::invalid(format!("{what} holds more than {bytes_max} bytes"), hint));
     }
     Ok(SecretBytes::from_slice(bytes.expose()))
 }

@@ -168,7 +168,7 @@ codes! {
     /// The secret changed state so that this verb does not apply.
     SECRET_STATE_CONFLICT = "secret.state_conflict", Conflict, 409, "look at the versions and try again";
     /// A value or its metadata past a limit.
-    SECRET_LIMIT = "secret.limit", Invalid, 413, "store less under one path";
+    SECRET_LIMIT = "secret.limit", Invalid, 413, "stay within the limit that is named; a longer value goes in parts under several paths";
     /// Metadata that does not fit.
     SECRET_INVALID = "secret.invalid", Invalid, 400, "correct the field named";
     /// No such session, or not one of the caller's.
