@@ -32,6 +32,8 @@ enum Line {
 /// What a file held.
 #[derive(Debug)]
 pub(crate) struct Checked {
+    /// The key that was held against it.
+    pub(crate) key: VerifierKey,
     /// The checkpoint, signed by the key.
     pub(crate) checkpoint: Checkpoint,
     /// Entries that were whole.
@@ -82,18 +84,22 @@ pub(crate) async fn write(source: Source, file: &Path, progress: impl FnMut(u64,
 /// Checks a file: who signed it, each entry, the root, and that the segments of the access log which entries close follow
 /// each other.
 ///
-/// Without `key` the one in the file is believed, which shows damage but no forgery.
+/// `choose` says which key to hold against it, given the one that stands in the file.
 ///
 /// Errors: class `Corrupt`, naming the first bad thing.
-pub(crate) fn check(file: &Path, key: Option<&VerifierKey>) -> Result<Checked, Error> {
+pub(crate) fn check(
+    file: &Path,
+    choose: impl FnOnce(&VerifierKey) -> Result<VerifierKey, Error>,
+) -> Result<Checked, Error> {
     let shown = format!("`{}` cannot be read", file.display());
     let opened = File::open(file).map_err(|error| fault::local(&shown, &error))?;
     let mut lines = Lines { from: BufReader::new(opened), number: 0 };
     let Some(Line::LedgerV1 { key: named, checkpoint }) = lines.next()? else {
         return Err(fault::invalid("the file is no export of a ledger", "make one with `aumbry ledger export FILE`"));
     };
-    let own = crate::pins::parse(&named)?;
-    let checkpoint = signed(&checkpoint, key.unwrap_or(&own))?;
+    let own = named.parse().map_err(|_| damaged("line 1 names a key that is none"))?;
+    let key = choose(&own)?;
+    let checkpoint = signed(&checkpoint, &key)?;
     let (mut tally, mut segments) = (Tally::default(), Segments::default());
     while let Some(line) = lines.next()? {
         let Line::Entry(entry) = line else {
@@ -112,7 +118,7 @@ pub(crate) fn check(file: &Path, key: Option<&VerifierKey>) -> Result<Checked, E
         }
     }
     tally.check(&checkpoint)?;
-    Ok(Checked { checkpoint, whole_entries: tally.whole(), segments: segments.closed() })
+    Ok(Checked { key, checkpoint, whole_entries: tally.whole(), segments: segments.closed() })
 }
 
 async fn fill(mut source: Source, file: File, shown: &str, mut progress: impl FnMut(u64, u64)) -> Result<u64, Error> {
@@ -210,8 +216,9 @@ mod tests {
     fn an_export_verifies_without_a_server() {
         let folder = tempfile::tempdir().unwrap();
         let (file, key) = sample(folder.path());
-        for key in [None, Some(&key)] {
-            let checked = check(&file, key).unwrap();
+        for own in [true, false] {
+            let checked = check(&file, |found| Ok(if own { found } else { &key }.clone())).unwrap();
+            assert_eq!(checked.key, key);
             assert_eq!((checked.checkpoint.size, checked.whole_entries, checked.segments), (5, 5, 0));
         }
     }
@@ -222,7 +229,7 @@ mod tests {
         let (file, _) = sample(folder.path());
         let (_, other) = sample(folder.path().join("..").as_path().parent().unwrap());
         drop(sample(folder.path()));
-        assert_eq!(&*check(&file, Some(&other)).unwrap_err().code, "ledger.checkpoint_invalid");
+        assert_eq!(&*check(&file, |_| Ok(other)).unwrap_err().code, "ledger.checkpoint_invalid");
     }
 
     #[test]
@@ -233,7 +240,7 @@ mod tests {
         let lines: Vec<_> = whole.lines().collect();
         let refused = |lines: &[&str], what: &str| {
             std::fs::write(&file, lines.join("\n") + "\n").unwrap();
-            assert!(check(&file, Some(&key)).is_err(), "{what}");
+            assert!(check(&file, |_| Ok(key.clone())).is_err(), "{what}");
         };
         for index in 0..lines.len() {
             let mut without = lines.clone();
@@ -254,6 +261,6 @@ mod tests {
         alter("{\"index\"".into(), "{\"kind\":\"policy.removed\",\"index\"".into());
         alter("{\"index\"".into(), "{\"time\":\"1999-01-01T00:00:00.000Z\",\"index\"".into());
         std::fs::write(&file, whole.trim_end()).unwrap();
-        assert!(check(&file, Some(&key)).is_err(), "a cut last line");
+        assert!(check(&file, |_| Ok(key.clone())).is_err(), "a cut last line");
     }
 }

@@ -1,8 +1,9 @@
 //! Pinned ledgers: the key a ledger was first seen with and the checkpoint that was verified last, one private
 //! file for each address and tenant.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use api::Class;
 use client::verify::Seen;
 use client::{Client, Error};
 use crypto::note::VerifierKey;
@@ -41,24 +42,24 @@ impl Pin {
     pub(crate) async fn of(client: &Client, tenant: Option<&str>, given: Option<&str>) -> Result<Self, Error> {
         let file = place(client.addr(), tenant)?;
         let kept = load(&file)?;
-        let key = match (given, &kept) {
-            (Some(text), _) => parse(text)?,
-            (None, Some(kept)) => parse(&kept.key)?,
-            (None, None) => {
-                let told = client.ledger().key().await?.key;
-                output::note(&format!("note: first use; the ledger's key is pinned from now on: {told}"));
-                parse(&told)?
-            }
+        let given = given.map(parse).transpose()?;
+        let told = match &given {
+            Some(key) => key.clone(),
+            None => served(&client.ledger().key().await?.key)?,
         };
-        let seen = match kept {
-            Some(kept) if kept.key != key.to_string() => {
-                let detail = format!("the key given is not the one pinned in `{}`", file.display());
-                let hint = "find out which is the ledger's; remove the file only if the pinned one is not";
-                return Err(Error::local(api::Class::Corrupt, "ledger.key_changed", detail, hint));
+        let seen = match &kept {
+            Some(kept) if kept.key != told.to_string() => {
+                let whose = if given.is_some() { "the key given" } else { "the server's key" };
+                return Err(changed(whose, &told, &kept.key, &file));
             }
             Some(kept) => Some(Seen { size: kept.size, root: client::verify::hash(&kept.root)? }),
+            None if given.is_none() => {
+                output::note(&format!("note: first use; the ledger's key is pinned from now on: {told}"));
+                None
+            }
             None => None,
         };
+        let key = told;
         Ok(Self { key, seen, file, addr: client.addr().to_owned(), tenant: tenant.map(str::to_owned) })
     }
 
@@ -77,7 +78,51 @@ impl Pin {
     }
 }
 
-/// Reads a verifier key.
+/// The key pinned for the ledger that `own` says it is the key of; nothing when none is pinned for one of that name.
+///
+/// Errors: `Corrupt`, code `ledger.key_changed`, when only others are pinned for it.
+pub(crate) fn of_ledger(own: &VerifierKey) -> Result<Option<VerifierKey>, Error> {
+    let folder = server::config::Environment::of_process().configuration_folder().join(FOLDER);
+    let files = match std::fs::read_dir(&folder) {
+        Ok(files) => files,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(fault::local(&format!("`{}` cannot be read", folder.display()), &error)),
+    };
+    let mut other = None;
+    for file in files.filter_map(Result::ok).map(|file| file.path()) {
+        let Some(kept) = load(&file)? else { continue };
+        let key = parse(&kept.key)?;
+        if key == *own {
+            return Ok(Some(key));
+        }
+        if key.origin() == own.origin() {
+            other = Some((key, file));
+        }
+    }
+    match other {
+        Some((key, file)) => Err(changed("the key in the export", own, &key.to_string(), &file)),
+        None => Ok(None),
+    }
+}
+
+fn served(text: &str) -> Result<VerifierKey, Error> {
+    let hint = "do not trust this server before its operator has told you the key that `aumbry serve` printed";
+    let none = || Error::local(Class::Corrupt, "ledger.key_invalid", "what the server gives as its key is none", hint);
+    text.parse().map_err(|_| none())
+}
+
+/// Names both keys, the pin, and the way on.
+fn changed(whose: &str, key: &VerifierKey, pinned: &str, file: &Path) -> Error {
+    let detail = format!("{whose} is not the one that is pinned: {key}, pinned is {pinned}");
+    let hint = format!(
+        "compare both with the verifier key that `aumbry serve` prints at its start, on that machine; only if the new one is \
+         right remove `{}`, and the next `aumbry ledger verify --key KEY` pins it",
+        file.display()
+    );
+    Error::local(Class::Corrupt, "ledger.key_changed", detail, &hint)
+}
+
+/// Reads a verifier key that was given.
 ///
 /// Errors: `Invalid`, code `cli.invalid`.
 pub(crate) fn parse(text: &str) -> Result<VerifierKey, Error> {
@@ -92,7 +137,7 @@ fn place(addr: &str, tenant: Option<&str>) -> Result<PathBuf, Error> {
     Ok(folder.join(format!("{name}.json")))
 }
 
-fn load(file: &std::path::Path) -> Result<Option<Kept>, Error> {
+fn load(file: &Path) -> Result<Option<Kept>, Error> {
     let Some(bytes) = private::read(file, BYTES_MAX)? else { return Ok(None) };
     let broken = || fault::invalid(format!("`{}` cannot be read", file.display()), "restore it; it guards the ledger");
     serde_json::from_slice(bytes.expose()).map(Some).map_err(|_| broken())

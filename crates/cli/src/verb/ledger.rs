@@ -36,7 +36,7 @@ pub(crate) enum Ledger {
 /// Without arguments the server's ledger is fetched and checked here
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// The ledger's key [default: the one pinned at first use]
+    /// The ledger's key [default: the one pinned at first use; for a data folder the one that stands in it]
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Check an export instead
@@ -59,6 +59,19 @@ struct Report {
     extends: Option<u64>,
     access_segments: Option<u64>,
     key: String,
+    key_from: KeyFrom,
+}
+
+/// Where the key comes from that the checkpoint was held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum KeyFrom {
+    /// It was named on the command line.
+    Given,
+    /// It was pinned at an earlier use, or is from now on.
+    Pinned,
+    /// It stands in the export itself.
+    Export,
 }
 
 #[derive(Debug, Serialize)]
@@ -121,7 +134,13 @@ impl Verify {
             let segments =
                 report.access_segments.map(|count| format!("; {count} access log segments follow each other"));
             let origin = crate::escape::text(&report.origin).into_owned();
-            format!("ledger {origin} verified: {whole}{}{}", extends.unwrap_or_default(), segments.unwrap_or_default())
+            let key = match report.key_from {
+                KeyFrom::Export => format!("; with the export's own key {}", report.key),
+                KeyFrom::Pinned if report.access_segments.is_some() => format!("; with the pinned key {}", report.key),
+                _ => String::new(),
+            };
+            let (extends, segments) = (extends.unwrap_or_default(), segments.unwrap_or_default());
+            format!("ledger {origin} verified: {whole}{extends}{segments}{key}")
         })
     }
 
@@ -140,22 +159,34 @@ impl Verify {
             extends: verified.extends,
             access_segments: None,
             key: pin.key.to_string(),
+            key_from: if self.key.is_some() { KeyFrom::Given } else { KeyFrom::Pinned },
         })
     }
 
     fn file(&self, file: &std::path::Path) -> Result<Report, Error> {
-        let key = self.key.as_deref().map(pins::parse).transpose()?;
-        if key.is_none() {
-            output::note("note: the key in the export itself is used; --key shows forgery too");
+        let given = self.key.as_deref().map(pins::parse).transpose()?;
+        let mut from = KeyFrom::Given;
+        let checked = export::check(file, |own| {
+            if let Some(key) = given {
+                return Ok(key);
+            }
+            let pinned = pins::of_ledger(own)?;
+            from = if pinned.is_some() { KeyFrom::Pinned } else { KeyFrom::Export };
+            Ok(pinned.unwrap_or_else(|| own.clone()))
+        })?;
+        if from == KeyFrom::Export {
+            output::note(
+                "note: no key is pinned for this ledger, so the one in the export was used; --key shows forgery too",
+            );
         }
-        let checked = export::check(file, key.as_ref())?;
         Ok(Report {
             origin: checked.checkpoint.origin.to_string(),
             size: checked.checkpoint.size,
             whole_entries: checked.whole_entries,
             extends: None,
             access_segments: Some(checked.segments),
-            key: key.map(|key| key.to_string()).unwrap_or_default(),
+            key: checked.key.to_string(),
+            key_from: from,
         })
     }
 }

@@ -59,6 +59,62 @@ fn another_key_than_the_pinned_one_is_refused() {
     let key = other.run(&["ledger", "key"]).ok().text().trim().to_owned();
     house.run(&["ledger", "verify", "--key", &key]).failed(10, "ledger.key_changed");
     house.run(&["ledger", "verify", "--key", "nonsense"]).failed(2, "cli.invalid");
+    house.run(&["ledger", "verify", "--key", ""]).failed(2, "cli.invalid");
+}
+
+#[test]
+fn a_server_with_another_key_than_the_pinned_one_is_refused_with_the_way_on() {
+    let (house, other) = (House::start(), House::start());
+    house.run(&["ledger", "verify"]).ok();
+    let (own, foreign) = (key(&house), key(&other));
+    let pin = pin(&house);
+    let kept = std::fs::read_to_string(&pin).unwrap();
+    std::fs::write(&pin, kept.replace(&own, &foreign)).unwrap();
+    for args in [&["ledger", "verify"][..], &["access", "verify"]] {
+        let ended = house.run(args).failed(10, "ledger.key_changed").failed(10, &own).failed(10, &foreign);
+        ended.failed(10, "aumbry serve").failed(10, &format!("remove `{}`", pin.display()));
+    }
+    std::fs::remove_file(&pin).unwrap();
+    house.run(&["ledger", "verify", "--key", &own]).ok();
+    assert!(std::fs::read_to_string(&pin).unwrap().contains(&own), "the key given is pinned now");
+    assert!(house.run(&["ledger", "verify"]).ok().err.is_empty());
+}
+
+#[test]
+fn an_export_is_held_against_the_pinned_key_of_its_ledger() {
+    let (house, other) = (House::start(), House::start());
+    let own = key(&house);
+    house.run(&["ledger", "export", "own.jsonl"]).ok();
+    other.run(&["ledger", "export", house.folder().join("other.jsonl").to_str().unwrap()]).ok();
+    let check = |file: &str| house.run(&["--json", "ledger", "verify", "--export", file]);
+    let from = |ended: Ended| (ended.json()["key_from"].clone(), ended.json()["key"].clone());
+    let unpinned = check("own.jsonl").ok().failed(0, "no key is pinned");
+    assert_eq!(from(unpinned), ("export".into(), own.as_str().into()));
+    house.run(&["ledger", "verify"]).ok();
+    let pinned = check("own.jsonl").ok();
+    assert!(pinned.err.is_empty(), "{pinned:?}");
+    assert_eq!(from(pinned), ("pinned".into(), own.as_str().into()));
+    let said = house.run(&["ledger", "verify", "--export", "own.jsonl"]).ok();
+    assert!(said.text().contains(&format!("with the pinned key {own}")), "{said:?}");
+    // Signed as a whole by somebody else under the same name.
+    check("other.jsonl").failed(10, "ledger.key_changed").failed(10, &own);
+    let given = house.run(&["--json", "ledger", "verify", "--export", "other.jsonl", "--key", &key(&other)]).ok();
+    assert_eq!(from(given).0, "given");
+    house.run(&["ledger", "verify", "--export", "own.jsonl", "--key", ""]).failed(2, "cli.invalid");
+    let file = house.folder().join("own.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen(&own, "", 1)).unwrap();
+    check("own.jsonl").failed(10, "line 1 names a key that is none");
+}
+
+fn key(house: &House) -> String {
+    house.run(&["ledger", "key"]).ok().text().trim().to_owned()
+}
+
+/// The one pin of this house's user.
+fn pin(house: &House) -> std::path::PathBuf {
+    let mut pins = std::fs::read_dir(house.folder().join("config/aumbry/ledgers")).unwrap();
+    pins.next().unwrap().unwrap().path()
 }
 
 #[test]
