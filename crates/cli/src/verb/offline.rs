@@ -79,7 +79,7 @@ pub(crate) async fn open(data: &Path) -> Result<LedgerAtRest, Error> {
 pub(crate) fn failed(error: OfflineError) -> Error {
     let (code, hint) = match error.class() {
         Class::Corrupt => ("ledger.damaged", DAMAGED),
-        Class::Invalid => ("ledger.offline", "check the names given"),
+        Class::Invalid => ("ledger.offline", "put right what is named, or name something else"),
         _ => ("ledger.offline", "stop the server that uses the folder, then try again"),
     };
     Error::local(error.class(), code, error.to_string(), hint)

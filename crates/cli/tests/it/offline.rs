@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::SystemTime;
 
+use crate::command::{aumbry, with};
 use crate::house::House;
 
 /// Every file below a folder with its contents and the time of its last change.
@@ -121,6 +123,52 @@ fn verifying_changes_nothing_in_a_data_folder() {
     }
     house.start_again();
     assert_eq!(house.run(&["get", "late"]).ok().text(), "canary");
+}
+
+/// The same folder as somebody has it who may write nothing in it. Modes mean nothing to root, who becomes nobody.
+fn read_only(house: &House, name: &str, files: u32, folders: u32) -> Command {
+    let (from, to) = (house.folder().join("data"), house.folder().join(name));
+    assert!(Command::new("cp").arg("-r").args([&from, &to]).status().unwrap().success());
+    let root = from.metadata().unwrap().uid() == 0;
+    if root {
+        assert!(Command::new("chown").args(["-R", "65534"]).arg(&to).status().unwrap().success());
+        std::fs::set_permissions(house.folder(), Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut all: Vec<_> = traces(&to).into_keys().collect();
+    all.push(to);
+    all.sort();
+    for path in all.iter().rev() {
+        let mode = if path.is_dir() { folders } else { files };
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+    let plain = aumbry(house.folder());
+    if !root {
+        return plain;
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--clear-groups"]).arg(plain.get_program()).current_dir(house.folder());
+    command.env_clear().env("HOME", "/").env("PATH", "/usr/bin:/bin");
+    command
+}
+
+#[test]
+fn a_copy_that_cannot_be_written_is_verified_also_after_a_kill() {
+    let mut house = at_rest();
+    for state in ["at rest", "killed"] {
+        for (name, files, folders) in [("own", 0o400, 0o500), ("shared", 0o444, 0o555)] {
+            let name = format!("{name} {state}");
+            let command = read_only(&house, &name, files, folders);
+            let ended = with(command, &["ledger", "verify", "--data-dir", &name]).ok();
+            assert!(ended.text().contains("is sound"), "{ended:?}");
+        }
+        let copy = house.folder().join(format!("shared {state}"));
+        std::fs::set_permissions(&copy, Permissions::from_mode(0o775)).unwrap();
+        house.run(&["ledger", "verify", "--data-dir", copy.to_str().unwrap()]).failed(2, "is not private");
+        house.start_again();
+        house.put("late", b"canary");
+        house.run(&VERIFY).failed(7, "ledger.offline");
+        house.kill();
+    }
 }
 
 #[test]

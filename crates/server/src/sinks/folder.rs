@@ -30,13 +30,24 @@ impl std::error::Error for Refused {}
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    /// Whether it is only read: what nobody may write can then be anybody's and open to all.
+    still: bool,
 }
 
 impl Folder {
     /// Makes the folder, or checks that everything in it is ours: names, kinds, owner, modes.
     pub(super) fn open(path: &Path) -> Result<Folder, Refused> {
-        files::private_folder(path).map_err(|error| Refused(error.to_string()))?;
-        let folder = Folder { path: path.to_path_buf() };
+        Folder { path: path.to_path_buf(), still: false }.checked()
+    }
+
+    /// The same for one that is only read, and perhaps a copy that nobody may write.
+    pub(super) fn visit(path: &Path) -> Result<Folder, Refused> {
+        Folder { path: path.to_path_buf(), still: true }.checked()
+    }
+
+    fn checked(self) -> Result<Folder, Refused> {
+        let (folder, path) = (&self, &self.path);
+        folder.check_folder(path)?;
         let refused = |name: &str, why: &str| Refused(format!("{}: {why}", path.join(name).display()));
         for entry in std::fs::read_dir(path).map_err(|error| Refused(error.to_string()))? {
             let entry = entry.map_err(|error| Refused(error.to_string()))?;
@@ -44,16 +55,30 @@ impl Folder {
             let found = entry.path().symlink_metadata().map_err(|error| Refused(error.to_string()))?;
             match folder_number(&name) {
                 Some(_) if found.is_dir() => {
-                    files::private_folder(&entry.path()).map_err(|error| Refused(error.to_string()))?;
+                    folder.check_folder(&entry.path())?;
                 }
-                None if name == RESERVE => check(&found).map_err(|why| refused(&name, why))?,
+                None if name == RESERVE => folder.check(&found).map_err(|why| refused(&name, why))?,
                 _ => return Err(refused(&name, "is not of the access log")),
             }
         }
         if let Some(newest) = folder.folders().map_err(|error| Refused(error.to_string()))?.last().copied() {
             folder.check_files(newest)?;
         }
-        Ok(folder)
+        Ok(self)
+    }
+
+    fn check_folder(&self, path: &Path) -> Result<(), Refused> {
+        match path.symlink_metadata() {
+            Ok(found) if self.still && found.is_dir() && found.mode() & 0o222 == 0 => Ok(()),
+            _ => files::private_folder(path).map_err(|error| Refused(error.to_string())),
+        }
+    }
+
+    fn check(&self, found: &std::fs::Metadata) -> Result<(), &'static str> {
+        match self.still && found.is_file() && found.mode() & 0o222 == 0 {
+            true => Ok(()),
+            false => check(found),
+        }
     }
 
     fn check_files(&self, number: u64) -> Result<(), Refused> {
@@ -66,7 +91,7 @@ impl Folder {
             if segment.is_none_or(|segment| segment / SEGMENTS_PER_FOLDER != number) {
                 return Err(refused("is not of the access log"));
             }
-            check(&path.symlink_metadata().map_err(|error| Refused(error.to_string()))?).map_err(refused)?;
+            self.check(&path.symlink_metadata().map_err(|error| Refused(error.to_string()))?).map_err(refused)?;
         }
         Ok(())
     }
@@ -117,7 +142,7 @@ impl Folder {
         options.read(true).write(write).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC);
         match options.open(self.file(number)) {
             Ok(file) => {
-                check(&file.metadata()?).map_err(io::Error::other)?;
+                self.check(&file.metadata()?).map_err(io::Error::other)?;
                 Ok(Some(file))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -13,12 +13,13 @@ pub(crate) struct FileShelf(Folder);
 impl FileShelf {
     /// Opens the folder if there is one.
     ///
-    /// Errors: the folder or anything in it is a link, another user's, open to others, or not of the access log.
+    /// Errors: the folder or anything in it is a link, writable and another user's or open to others, or not of the access
+    /// log.
     pub(crate) fn open(path: &Path) -> Result<Option<FileShelf>, Refused> {
         if !path.exists() {
             return Ok(None);
         }
-        Folder::open(path).map(FileShelf).map(Some)
+        Folder::visit(path).map(FileShelf).map(Some)
     }
 
     fn on_thread<T: Send + 'static>(

@@ -53,18 +53,19 @@ impl Folder {
         }
     }
 
-    /// Checks owner and mode and keeps servers out, without making or changing anything.
+    /// Checks owner and mode and keeps servers out, without making or changing anything. A copy that nobody may write can
+    /// be anybody's and open to all.
     pub(super) fn visit(path: &Path) -> Result<Folder, OpenError> {
         match fs::symlink_metadata(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(OpenError::Absent(format!("`{}` does not exist", path.display())));
             }
             Err(error) => return Err(unusable(path, &error)),
-            Ok(_) => check_private(path, true)?,
+            Ok(_) => check_still(path, true)?,
         }
         let path = fs::canonicalize(path).map_err(|error| unusable(path, &error))?;
         for name in FILES {
-            check_private(&path.join(name), false)?;
+            check_still(&path.join(name), false)?;
         }
         // Where no server ever ran, or a copy has no lock file, the folder itself is held.
         let lock = match File::open(path.join("lock")) {
@@ -215,6 +216,15 @@ fn check_private(path: &Path, folder: bool) -> Result<(), OpenError> {
         )));
     }
     Ok(())
+}
+
+/// The same for what is only read: what nobody may write cannot be changed under the reader.
+fn check_still(path: &Path, folder: bool) -> Result<(), OpenError> {
+    let writable = |meta: &fs::Metadata| meta.is_symlink() || meta.is_dir() != folder || meta.mode() & 0o222 != 0;
+    match fs::symlink_metadata(path) {
+        Ok(meta) if !writable(&meta) => Ok(()),
+        _ => check_private(path, folder),
+    }
 }
 
 fn size(path: &Path) -> Option<u64> {
