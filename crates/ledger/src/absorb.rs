@@ -6,11 +6,12 @@ use crate::draft::{Draft, RuleBook};
 use crate::entry::{BatchRow, Fact, decode_fact, split_entry};
 use crate::ring::damaged;
 use crate::side::Side;
-use crate::state::{State, storage_refusal};
+use crate::state::{Head, State, storage_refusal};
 use crate::unit::{EventRef, Position, Stamp};
 use bytes::Bytes;
 use crypto::aead::{Aad, Header};
 use crypto::id::TenantId;
+use std::collections::BTreeMap;
 use storage::StoredBatch;
 
 /// Batches read at once.
@@ -30,7 +31,7 @@ pub(crate) async fn page(state: &State, rules: &RuleBook) -> Result<bool, Refusa
     for stored in batches {
         let built = read(state, rules, &stored, state.head().size).await?;
         state.ring.adopt(&[], &built.side.rings);
-        state.overlay.write().take(stored.number, built);
+        state.overlay.write().take(built);
     }
     Ok(full)
 }
@@ -43,7 +44,7 @@ pub(crate) async fn read(state: &State, rules: &RuleBook, stored: &StoredBatch, 
         let detail = format!("batch {} begins at entry {} where the tree has {size}", stored.number.0, row.first);
         return Err(Refusal::new(&code::STORAGE_DAMAGED, detail));
     }
-    let mut draft = Draft::new(state, rules, stored.number);
+    let mut draft = Draft::new(state, rules, stored.number, None);
     for (entry, index) in row.entries.iter().zip(row.first..) {
         let (tenant, fact) = open_entry(state, index, entry)?;
         let position = Position { shard: state.shard.0, index };
@@ -52,6 +53,7 @@ pub(crate) async fn read(state: &State, rules: &RuleBook, stored: &StoredBatch, 
         draft.keep_unit();
     }
     let side = stored.side.as_ref().map(|side| open_side(state, stored, side)).transpose()?;
+    let head = Head { batch: stored.number, size: row.end(), time: row.time };
     Ok(Built {
         records: draft.finish(),
         entries: row.entries,
@@ -59,7 +61,8 @@ pub(crate) async fn read(state: &State, rules: &RuleBook, stored: &StoredBatch, 
         awaited: false,
         side: side.unwrap_or_default(),
         rings: Vec::new(),
-        time: row.time,
+        volatile: BTreeMap::new(),
+        head,
     })
 }
 

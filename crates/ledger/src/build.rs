@@ -2,16 +2,17 @@
 
 use crate::code::{self, Refusal};
 use crate::committer::{GROUP_BYTES_MAX, GROUP_RECORDS_MAX};
-use crate::draft::{Change, Draft};
+use crate::draft::{Change, Draft, RuleBook};
 use crate::entry::{BatchRow, ENTRY_BYTES_MAX, encode_entry, encode_fact};
 use crate::house;
 use crate::keyspace::RecordKey;
 use crate::replay::{self, Replay};
-use crate::ring::{AnyKey, LOG_KEY_LIFE, Maker, RingPut, SEALS_BEFORE_SUCCESSOR, seal_fail};
+use crate::ring::{AnyKey, LOG_KEY_LIFE, Maker, RingPut, SEALS_BEFORE_SUCCESSOR, no_entropy, seal_fail};
 use crate::side::{Side, SideVolatile, StoredIntent};
-use crate::state::{State, VolatileName};
+use crate::state::{Head, State, VolatileName};
 use crate::unit::{Actor, Context, Event, EventRef, Halt, IntentKey, Outcome, Position, Receipt, Stamp, Unit, View};
 use bytes::Bytes;
+use crypto::Drawn;
 use crypto::aead::{Aad, Key, LogKey};
 use crypto::id::{OperationId, TenantId};
 use crypto::seam::{Entropy, WallMs};
@@ -20,6 +21,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use storage::{Batch, BatchId, BatchNumber, Kind, Place, Put};
 
+/// Randomness of a unit with one entry and one data key: a nonce for each. Others draw what they need beyond it.
+const UNIT_RANDOM_BYTES: usize = 24;
 /// Rounds of `Need` before a decision counts as broken.
 const NEED_ROUNDS_MAX: usize = 4;
 
@@ -33,7 +36,26 @@ pub(crate) struct Built {
     /// Somebody waits until what it drops is destroyed.
     pub(crate) awaited: bool,
     pub(crate) rings: Vec<(RingPut, Place)>,
-    pub(crate) time: WallMs,
+    /// Where its volatile things stand in `side`.
+    pub(crate) volatile: BTreeMap<VolatileName, usize>,
+    /// The head of the ledger once it is committed.
+    pub(crate) head: Head,
+}
+
+impl Built {
+    /// Whether the next batch may be decided before this one is committed: not when it changes keys, which are looked
+    /// up in the ring.
+    pub(crate) fn may_be_followed(&self) -> bool {
+        self.rings.is_empty() && self.side.rings.is_empty()
+    }
+
+    fn volatile(&self, name: &VolatileName) -> Option<&[u8]> {
+        volatile(&self.side, &self.volatile, name)
+    }
+}
+
+fn volatile<'a>(side: &'a Side, places: &BTreeMap<VolatileName, usize>, name: &VolatileName) -> Option<&'a [u8]> {
+    places.get(name).and_then(|at| side.volatile.get(*at)).map(|put| put.body.as_slice())
 }
 
 /// How a unit ended in the draft.
@@ -44,7 +66,7 @@ pub(crate) struct Decided {
 }
 
 /// What one unit adds; merged when the whole unit stands.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Added {
     entries: Vec<Bytes>,
     puts: Vec<Put>,
@@ -56,10 +78,14 @@ struct Added {
     bytes: usize,
 }
 
+#[derive(Debug)]
 pub(crate) struct Build<'a> {
     draft: Draft<'a>,
     state: &'a State,
-    entropy: &'a dyn Entropy,
+    source: &'a dyn Entropy,
+    entropy: Drawn<'a, Vec<u8>>,
+    /// Units that the randomness drawn is still meant for.
+    stocked: usize,
     number: BatchNumber,
     id: BatchId,
     first: u64,
@@ -72,30 +98,46 @@ pub(crate) struct Build<'a> {
 }
 
 impl<'a> Build<'a> {
+    /// Begins the batch that follows `ahead`, or the head where nothing is on its way; about so many units will come.
+    ///
+    /// Errors: no randomness; `ahead` is handed back.
     pub(crate) fn new(
-        draft: Draft<'a>,
-        state: &'a State,
-        entropy: &'a dyn Entropy,
-        number: BatchNumber,
-        id: BatchId,
-        first: u64,
-        now: WallMs,
-    ) -> Build<'a> {
-        let (all, rings, logs) = (Added::default(), Vec::new(), HashMap::new());
-        Build {
-            draft,
+        (state, rules): (&'a State, &'a RuleBook),
+        source: &'a dyn Entropy,
+        clock: WallMs,
+        units: usize,
+        ahead: &mut Option<Built>,
+    ) -> Result<Build<'a>, Refusal> {
+        let mut id = [0; 16];
+        let entropy = draw(source, units, id.len())?;
+        entropy.fill_secret(&mut id).map_err(no_entropy)?;
+        let before = ahead.as_ref().map_or_else(|| state.head(), |ahead| ahead.head);
+        let number = before.batch.next();
+        Ok(Build {
+            draft: Draft::new(state, rules, number, ahead.take()),
             state,
+            source,
             entropy,
+            stocked: units,
             number,
-            id,
-            first,
-            now,
-            all,
-            rings,
-            logs,
+            id: BatchId(id),
+            first: before.size,
+            now: clock.max(before.time),
+            all: Added::default(),
+            rings: Vec::new(),
+            logs: HashMap::new(),
             volatile: BTreeMap::new(),
             awaited: false,
-        }
+        })
+    }
+
+    pub(crate) fn number(&self) -> BatchNumber {
+        self.number
+    }
+
+    /// Gives out the batch that this one was decided over.
+    pub(crate) fn land(&mut self) -> Option<Built> {
+        self.draft.land()
     }
 
     /// Whether another unit might not fit.
@@ -103,8 +145,9 @@ impl<'a> Build<'a> {
         self.all.bytes >= GROUP_BYTES_MAX / 2 || self.draft.changed() >= GROUP_RECORDS_MAX / 2
     }
 
-    /// Decides a unit. On refusal nothing of it remains.
-    pub(crate) async fn unit(&mut self, unit: &Unit) -> Result<Decided, Refusal> {
+    /// Decides a unit; about so many more will come. On refusal nothing of it remains.
+    pub(crate) async fn unit(&mut self, unit: &Unit, more: usize) -> Result<Decided, Refusal> {
+        self.stock(more)?;
         if let Some(found) = self.earlier(unit).await? {
             return found.answer(unit);
         }
@@ -124,15 +167,26 @@ impl<'a> Build<'a> {
         }
     }
 
+    /// Draws again when what was drawn is used up.
+    fn stock(&mut self, more: usize) -> Result<(), Refusal> {
+        if self.stocked == 0 {
+            self.entropy = draw(self.source, more.saturating_add(1), 0)?;
+            self.stocked = more.saturating_add(1);
+        }
+        self.stocked = self.stocked.saturating_sub(1);
+        Ok(())
+    }
+
     /// The stored answer of an equal request, if there is one.
     async fn earlier(&self, unit: &Unit) -> Result<Option<Replay>, Refusal> {
         let Some(idempotency) = unit.idempotency else { return Ok(None) };
         let name = (unit.tenant, idempotency.key);
-        let body = match self.volatile.get(&name).and_then(|at| self.all.side.volatile.get(*at)) {
-            Some(put) => Some(Arc::from(put.body.as_slice())),
-            None => self.state.volatile(name, self.now.0).await?,
-        };
-        Ok(body.map(|body: Arc<[u8]>| Replay::decode(&body)).transpose()?)
+        let ahead = || self.draft.ahead()?.volatile(&name);
+        if let Some(body) = volatile(&self.all.side, &self.volatile, &name).or_else(ahead) {
+            return Ok(Some(Replay::decode(body)?));
+        }
+        let stored = self.state.volatile(name, self.now.0).await?;
+        Ok(stored.map(|body| Replay::decode(&body)).transpose()?)
     }
 
     async fn decide(&mut self, unit: &Unit, added: &mut Added) -> Result<Decided, Refusal> {
@@ -211,7 +265,7 @@ impl<'a> Build<'a> {
         let under = &keys.current_tenant()?.key;
         for put in &outcome.keys {
             let aad = Aad::data_key(tenant, put.kind, &put.path, put.version, put.blob);
-            let wrapped = under.wrap_key(self.entropy, aad, put.key.as_ref()).map_err(|error| seal_fail(&error))?;
+            let wrapped = under.wrap_key(&self.entropy, aad, put.key.as_ref()).map_err(|error| seal_fail(&error))?;
             let index = self.all.keys.saturating_add(added.keys);
             let key = Place { number: self.number, id: self.id, index }.key(Kind::Key, self.state.shard);
             added.keys = added.keys.saturating_add(1);
@@ -258,7 +312,7 @@ impl<'a> Build<'a> {
     ) -> Result<Bytes, Refusal> {
         let plain = encode_fact(operation, self.now, actor, event)?;
         let aad = Aad::entry(tenant, self.state.shard.0, index);
-        let sealed = log.seal(self.entropy, aad, &plain).map_err(|error| seal_fail(&error))?;
+        let sealed = log.seal(&self.entropy, aad, &plain).map_err(|error| seal_fail(&error))?;
         let entry = encode_entry(tenant, event, &sealed)?;
         if entry.len() > ENTRY_BYTES_MAX {
             return Err(Refusal::new(&code::LEDGER_TOO_LARGE, "an event is larger than an entry may be"));
@@ -278,7 +332,7 @@ impl<'a> Build<'a> {
             self.logs.insert(tenant, Arc::clone(&held.key));
             return Ok(());
         }
-        let maker = Maker { entropy: self.entropy, now: self.now };
+        let maker = Maker { entropy: &self.entropy, now: self.now };
         let put = maker.fresh_log(tenant, &keys.current_tenant()?.key)?;
         let AnyKey::Log(fresh) = put.key.clone() else {
             return Err(Refusal::new(&code::BUG, "a log key of another purpose"));
@@ -330,23 +384,29 @@ impl<'a> Build<'a> {
 
     /// The batch, or `None` when the group changes nothing.
     pub(crate) fn finish(self) -> Result<Option<(Batch, Built)>, Refusal> {
-        let Build { draft, state, entropy, number, id, first, now, mut all, rings, awaited, .. } = self;
+        let Build { draft, state, entropy, number, id, first, now, mut all, rings, volatile, awaited, .. } = self;
         if all.entries.is_empty() && all.side.is_empty() && rings.is_empty() {
             return Ok(None);
         }
         let row = BatchRow { first, time: now, entries: all.entries };
         let side =
-            if all.side.is_empty() { None } else { Some(seal_side(state, entropy, number, (id, now), &all.side)?) };
+            if all.side.is_empty() { None } else { Some(seal_side(state, &entropy, number, (id, now), &all.side)?) };
         for (put, place) in &rings {
             let value = put.row.encode()?;
             all.puts.push(Put { key: place.ring_key(state.shard, *put.tenant.as_bytes()), value: value.into() });
         }
         let batch = Batch { shard: state.shard, number, id, row: row.encode()?, side, puts: all.puts };
         let has_side_row = batch.side.is_some();
+        let head = Head { batch: number, size: row.end(), time: now };
         let (records, side) = (draft.finish(), all.side);
-        let built = Built { records, entries: row.entries, side, has_side_row, awaited, rings, time: now };
-        Ok(Some((batch, built)))
+        Ok(Some((batch, Built { records, entries: row.entries, side, has_side_row, awaited, rings, volatile, head })))
     }
+}
+
+/// Randomness for so many units and so many bytes besides.
+fn draw(source: &dyn Entropy, units: usize, besides: usize) -> Result<Drawn<'_, Vec<u8>>, Refusal> {
+    let bytes = units.saturating_mul(UNIT_RANDOM_BYTES).saturating_add(besides);
+    Drawn::new(vec![0; bytes], source).map_err(no_entropy)
 }
 
 /// What a side row is bound to: longer than any volatile key, so it opens nowhere else.

@@ -1,17 +1,20 @@
-//! Group commit: drains what waits, decides it in order over one draft, commits it as one batch.
+//! Group commit: drains what waits, decides it in order over one draft, commits it as one batch. While a batch is on its
+//! way to the store the next is decided over it; should the store refuse the first, the second is decided again.
 
-use crate::build::{Build, Built};
+use crate::Delay;
+use crate::absorb;
+use crate::build::{Build, Built, Decided};
 use crate::code::{self, Refusal};
-use crate::draft::{Draft, RuleBook};
-use crate::state::{Pending, State, cause_refusal, storage_refusal};
+use crate::draft::RuleBook;
+use crate::settle::Settled;
+use crate::state::{Pending, State, cause_refusal};
 use crate::unit::{Receipt, Unit};
-use crate::{Delay, absorb};
-use crypto::Drawn;
-use crypto::seam::{Clock, Entropy, WallMs};
+use crypto::seam::{Clock, Entropy};
+use futures::future::{Either, select};
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
-use storage::{Batch, BatchId, BatchNumber, Cause, Commit};
+use storage::{Batch, BatchNumber};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// Units taken into one group.
@@ -24,10 +27,6 @@ pub(crate) const GROUP_RECORDS_MAX: usize = 1_000;
 const TAIL_BYTES_MAX: usize = 64 << 20;
 /// Unfolded records at which commits wait for the fold.
 const TAIL_RECORDS_MAX: usize = 50_000;
-/// Randomness of a unit with one entry and one data key: a nonce for each. Others draw what they need beyond it.
-const UNIT_RANDOM_BYTES: usize = 24;
-/// Tries to learn the outcome of a commit before its callers are told that it is unknown.
-const RESOLVE_TRIES: u32 = 5;
 
 /// A unit in the queue, with the way back.
 #[derive(Debug)]
@@ -51,37 +50,115 @@ pub(crate) struct Committer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) delay: Arc<dyn Delay>,
-    pub(crate) queue: mpsc::Receiver<Waiting>,
     pub(crate) fold_wanted: Arc<Notify>,
     pub(crate) folded: watch::Receiver<BatchNumber>,
 }
 
+/// Units on their way to be decided: those decided in vain come before those that wait.
+#[derive(Debug)]
+struct Intake {
+    again: VecDeque<Waiting>,
+    queue: mpsc::Receiver<Waiting>,
+}
+
+impl Intake {
+    fn len(&self) -> usize {
+        self.again.len().saturating_add(self.queue.len())
+    }
+
+    /// What is there now.
+    fn ready(&mut self) -> Option<Waiting> {
+        self.again.pop_front().or_else(|| self.queue.try_recv().ok())
+    }
+
+    /// The next one; none when every sender is gone. Given up while it waits, it has taken nothing.
+    async fn next(&mut self) -> Option<Waiting> {
+        match self.again.pop_front() {
+            Some(waiting) => Some(waiting),
+            None => self.queue.recv().await,
+        }
+    }
+
+    /// Gives units back, to be decided before all others.
+    fn put_back(&mut self, mut units: VecDeque<Waiting>) {
+        units.append(&mut self.again);
+        self.again = units;
+    }
+}
+
+/// Units decided over one draft.
+#[derive(Debug)]
+struct Group<'a> {
+    build: Build<'a>,
+    units: VecDeque<Waiting>,
+    results: Vec<Result<Decided, Refusal>>,
+}
+
+impl Group<'_> {
+    fn is_full(&self) -> bool {
+        self.units.len() >= GROUP_UNITS_MAX || self.build.is_full()
+    }
+
+    /// Decides one unit; about so many more will come.
+    async fn take(&mut self, waiting: Waiting, more: usize) {
+        self.results.push(self.build.unit(&waiting.unit, more).await);
+        self.units.push_back(waiting);
+    }
+}
+
 impl Committer {
     /// Works until every sender of the queue is gone.
-    pub(crate) async fn run(mut self) {
-        let mut carried = VecDeque::new();
+    pub(crate) async fn run(self, queue: mpsc::Receiver<Waiting>) {
+        let mut intake = Intake { again: VecDeque::new(), queue };
+        let mut begun: Option<Group<'_>> = None;
         loop {
-            let mut group = VecDeque::new();
-            std::mem::swap(&mut group, &mut carried);
-            if group.is_empty() {
-                match self.queue.recv().await {
-                    Some(first) => group.push_back(first),
-                    None => return,
+            let mut group = match begun.take() {
+                Some(group) => group,
+                None => {
+                    let Some(first) = intake.next().await else { return };
+                    let Some(group) = self.begin(first, &intake, &mut None).await else { continue };
+                    group
                 }
-            }
-            while group.len() < GROUP_UNITS_MAX {
-                match self.queue.try_recv() {
-                    Ok(next) => group.push_back(next),
-                    Err(_) => break,
-                }
+            };
+            while !group.is_full()
+                && let Some(waiting) = intake.ready()
+            {
+                group.take(waiting, intake.len()).await;
             }
             self.wait_for_room().await;
-            carried = self.commit(group).await;
+            let Group { build, units, results } = group;
+            let number = build.number();
+            match build.finish() {
+                Ok(Some((batch, built))) => {
+                    begun = self.commit(batch, built, units, results, &mut intake).await;
+                }
+                Ok(None) => answer_each(units, results, number),
+                Err(refusal) => answer_all(units, &refusal),
+            }
+        }
+    }
+
+    /// Begins a group with a unit; none without randomness, which the unit is told.
+    async fn begin<'a>(&'a self, first: Waiting, intake: &Intake, ahead: &mut Option<Built>) -> Option<Group<'a>> {
+        let more = intake.len();
+        let over = (&*self.state, &*self.rules);
+        let build = Build::new(over, &*self.entropy, self.clock.wall(), more.saturating_add(1), ahead);
+        match build {
+            Ok(build) => {
+                let mut group = Group { build, units: VecDeque::new(), results: Vec::new() };
+                group.take(first, more).await;
+                Some(group)
+            }
+            Err(refusal) => {
+                drop(first.answer.send(Err(refusal)));
+                None
+            }
         }
     }
 
     /// The tail is bounded: past the bound, commits go at the pace of the fold.
-    async fn wait_for_room(&mut self) {
+    async fn wait_for_room(&self) {
+        let mut folded = self.folded.clone();
         loop {
             let (bytes, records) = {
                 let overlay = self.state.overlay.read();
@@ -91,156 +168,73 @@ impl Committer {
                 return;
             }
             self.fold_wanted.notify_one();
-            if self.folded.changed().await.is_err() {
+            if folded.changed().await.is_err() {
                 return;
             }
         }
     }
 
-    /// Decides and commits a group; gives back what did not fit.
-    async fn commit(&mut self, mut group: VecDeque<Waiting>) -> VecDeque<Waiting> {
-        let mut rest = VecDeque::new();
-        let entropy = Arc::clone(&self.entropy);
-        loop {
-            let head = self.state.head();
-            let number = head.batch.next();
-            let mut random = vec![0; group.len().saturating_mul(UNIT_RANDOM_BYTES).saturating_add(16)];
-            let mut id = [0; 16];
-            let drawn = Drawn::new(&mut random, entropy.as_ref());
-            let drawn = match drawn.and_then(|drawn| drawn.fill_secret(&mut id).map(|()| drawn)) {
-                Ok(drawn) => drawn,
-                Err(none) => {
-                    answer_all(group, &crate::ring::no_entropy(none));
-                    return rest;
+    /// Commits a batch and answers its units; gives the group that was decided over it meanwhile.
+    async fn commit(
+        &self,
+        batch: Batch,
+        built: Built,
+        units: VecDeque<Waiting>,
+        results: Vec<Result<Decided, Refusal>>,
+        intake: &mut Intake,
+    ) -> Option<Group<'_>> {
+        let number = batch.number;
+        let may_be_followed = built.may_be_followed();
+        let mut ahead = Some(built);
+        let mut begun = None;
+        let settled = {
+            let mut settling = pin!(self.settle(batch));
+            loop {
+                let full = begun.as_ref().is_some_and(Group::is_full);
+                if full || !may_be_followed {
+                    break settling.await;
                 }
-            };
-            let now = WallMs(self.clock.wall().0.max(head.time.0));
-            let state = Arc::clone(&self.state);
-            let mut build = Build::new(
-                Draft::new(&state, &self.rules, number),
-                &state,
-                &drawn,
-                number,
-                BatchId(id),
-                head.size,
-                now,
-            );
-            let mut results = Vec::with_capacity(group.len());
-            let mut taken = 0usize;
-            for waiting in &group {
-                if build.is_full() {
-                    break;
-                }
-                results.push(build.unit(&waiting.unit).await);
-                taken = taken.saturating_add(1);
-            }
-            rest = group.split_off(taken).into_iter().chain(rest).collect();
-            let built = match build.finish() {
-                Ok(built) => built,
-                Err(refusal) => {
-                    answer_all(group, &refusal);
-                    return rest;
-                }
-            };
-            let Some((batch, built)) = built else {
-                answer_each(group, results, number);
-                return rest;
-            };
-            match self.settle(batch).await {
-                Settled::Done => {
-                    self.publish(number, built);
-                    answer_each(group, results, number);
-                    return rest;
-                }
-                Settled::Lost => {
-                    if let Err(refusal) = absorb::tail(&self.state, &self.rules).await {
-                        answer_all(group, &refusal);
-                        return rest;
-                    }
-                }
-                Settled::Refused(cause) => {
-                    answer_all(group, &cause_refusal(&cause));
-                    return rest;
-                }
-                Settled::Unknown(batch) => {
-                    answer_unknown(group);
-                    self.learn(number, batch, built).await;
-                    return rest;
+                let came = match select(settling.as_mut(), pin!(intake.next())).await {
+                    Either::Left((settled, _)) => break settled,
+                    Either::Right((came, _)) => came,
+                };
+                match (came, &mut begun) {
+                    (Some(waiting), Some(group)) => group.take(waiting, intake.len()).await,
+                    (Some(waiting), none) => *none = self.begin(waiting, intake, &mut ahead).await,
+                    (None, _) => break settling.await,
                 }
             }
-        }
-    }
-
-    /// Commits and, where the answer was lost, asks the store whether it happened.
-    async fn settle(&self, batch: Batch) -> Settled {
-        let mut tries = 0u32;
-        let mut cause = match self.state.storage.commit(batch.clone()).await {
-            Commit::Done => return Settled::Done,
-            Commit::Conflict(_) => return Settled::Lost,
-            Commit::Refused(cause) => {
-                self.state.note_cause(&cause);
-                return Settled::Refused(cause);
-            }
-            Commit::Unknown(cause) => cause,
         };
-        loop {
-            self.state.note_cause(&cause);
-            match self.outcome(&batch).await {
-                Some(settled) => return settled,
-                None if tries >= RESOLVE_TRIES || matches!(cause, Cause::Broken(_)) => return Settled::Unknown(batch),
-                None => {}
-            }
-            tries = tries.saturating_add(1);
-            self.delay.wait(Duration::from_millis(50u64.saturating_mul(1 << tries.min(5)))).await;
-            match self.state.storage.commit(batch.clone()).await {
-                Commit::Done => return Settled::Done,
-                Commit::Conflict(_) => continue,
-                Commit::Refused(why) | Commit::Unknown(why) => cause = why,
+        let built = ahead.or_else(|| begun.as_mut().and_then(|group| group.build.land()));
+        if matches!(settled, Settled::Done) {
+            self.publish(built);
+            answer_each(units, results, number);
+            return begun;
+        }
+        intake.put_back(begun.map(|group| group.units).unwrap_or_default());
+        match settled {
+            Settled::Done => {}
+            Settled::Lost => match absorb::tail(&self.state, &self.rules).await {
+                Ok(()) => intake.put_back(units),
+                Err(refusal) => answer_all(units, &refusal),
+            },
+            Settled::Refused(cause) => answer_all(units, &cause_refusal(&cause)),
+            Settled::Unknown(batch) => {
+                answer_unknown(units);
+                if self.learn(&batch, || intake.queue.is_closed()).await {
+                    self.publish(built);
+                }
             }
         }
-    }
-
-    /// What the store says of a batch; `None` when it does not say.
-    async fn outcome(&self, batch: &Batch) -> Option<Settled> {
-        let found = self.state.storage.tail(batch.shard, batch.number, 1).await.ok()?;
-        let stored = found.first()?;
-        if stored.number != batch.number {
-            return None;
-        }
-        Some(if stored.id == batch.id { Settled::Done } else { Settled::Lost })
-    }
-
-    /// Nothing more is committed before the outcome of a lost answer is known.
-    async fn learn(&mut self, number: BatchNumber, batch: Batch, built: Built) {
-        let mut wait = Duration::from_millis(500);
-        loop {
-            match self.state.storage.tail(batch.shard, batch.number, 1).await {
-                Ok(found) => match found.first() {
-                    Some(stored) if stored.id == batch.id => return self.publish(number, built),
-                    Some(_) => {
-                        if absorb::tail(&self.state, &self.rules).await.is_ok() {
-                            return;
-                        }
-                    }
-                    // The head is still before it. It was answered as unknown, so it may as well never have happened:
-                    // the next batch takes the number, and whoever asks by operation id learns "not applied".
-                    None => return,
-                },
-                Err(error) => drop(storage_refusal(error)),
-            }
-            self.delay.wait(wait).await;
-            wait = wait.saturating_mul(2).min(Duration::from_secs(5));
-            if self.queue.is_closed() || self.state.is_broken() {
-                return;
-            }
-        }
+        None
     }
 
     /// Makes a committed batch visible.
-    fn publish(&self, number: BatchNumber, built: Built) {
+    fn publish(&self, built: Option<Built>) {
+        let Some(built) = built else { return };
         self.state.ring.adopt(&built.rings, &built.side.rings);
         let awaited = built.awaited;
-        self.state.overlay.write().take(number, built);
+        self.state.overlay.write().take(built);
         self.state.later.work();
         if awaited {
             self.fold_wanted.notify_one();
@@ -250,7 +244,8 @@ impl Committer {
 
 impl crate::state::Overlay {
     /// Lays a committed batch over the folded state.
-    pub(crate) fn take(&mut self, number: BatchNumber, built: Built) {
+    pub(crate) fn take(&mut self, built: Built) {
+        let number = built.head.batch;
         let mut bytes = built.entries.iter().map(|entry| entry.len().saturating_add(32)).sum::<usize>();
         for (key, (tenant, slot)) in built.records {
             bytes = bytes.saturating_add(slot.record().map_or(64, |record| record.body.len().saturating_add(128)));
@@ -266,10 +261,7 @@ impl crate::state::Overlay {
             self.volatile.insert((put.tenant, put.key), (number, put.expires_ms, put.body.as_slice().into()));
         }
         self.bytes = self.bytes.saturating_add(bytes);
-        let leaves = u64::try_from(built.entries.len()).unwrap_or(u64::MAX);
-        self.head.batch = number;
-        self.head.size = self.head.size.saturating_add(leaves);
-        self.head.time = built.time;
+        self.head = built.head;
         self.pending.push_back(Pending {
             number,
             entries: built.entries,
@@ -281,14 +273,7 @@ impl crate::state::Overlay {
     }
 }
 
-enum Settled {
-    Done,
-    Lost,
-    Refused(Cause),
-    Unknown(Batch),
-}
-
-fn answer_each(group: VecDeque<Waiting>, results: Vec<Result<crate::build::Decided, Refusal>>, number: BatchNumber) {
+fn answer_each(group: VecDeque<Waiting>, results: Vec<Result<Decided, Refusal>>, number: BatchNumber) {
     for (waiting, result) in group.into_iter().zip(results) {
         let answer =
             result.map(|decided| Answer { receipt: decided.receipt, fold: decided.await_fold.then_some(number) });

@@ -1,5 +1,6 @@
-//! Evolving records in memory: a group over the state, a unit over the group.
+//! Evolving records in memory: a unit over its group, the group over the one being committed, that over the state.
 
+use crate::build::Built;
 use crate::code::{self, Refusal};
 use crate::keyspace::RecordKey;
 use crate::record::{Record, Slot};
@@ -43,17 +44,30 @@ pub(crate) struct Draft<'a> {
     state: &'a State,
     rules: &'a RuleBook,
     batch: BatchNumber,
+    /// The batch before, on its way to the store.
+    ahead: Option<Built>,
     group: HashMap<RecordKey, Change>,
     unit: HashMap<RecordKey, Change>,
 }
 
 impl<'a> Draft<'a> {
-    pub(crate) fn new(state: &'a State, rules: &'a RuleBook, batch: BatchNumber) -> Draft<'a> {
-        Draft { state, rules, batch, group: HashMap::new(), unit: HashMap::new() }
+    pub(crate) fn new(state: &'a State, rules: &'a RuleBook, batch: BatchNumber, ahead: Option<Built>) -> Draft<'a> {
+        Draft { state, rules, batch, ahead, group: HashMap::new(), unit: HashMap::new() }
+    }
+
+    /// The batch before, while it is not part of the state.
+    pub(crate) fn ahead(&self) -> Option<&Built> {
+        self.ahead.as_ref()
+    }
+
+    /// Gives the batch before out: it is part of the state from now on, or the draft is given up.
+    pub(crate) fn land(&mut self) -> Option<Built> {
+        self.ahead.take()
     }
 
     async fn slot(&self, tenant: TenantId, key: RecordKey) -> Result<Slot, Refusal> {
-        match self.unit.get(&key).or_else(|| self.group.get(&key)) {
+        let ahead = || self.ahead.as_ref()?.records.get(&key);
+        match self.unit.get(&key).or_else(|| self.group.get(&key)).or_else(ahead) {
             Some((_, slot)) => Ok(slot.clone()),
             None => self.state.record(tenant, key).await,
         }

@@ -164,6 +164,11 @@ pub struct BatchRow {
 }
 
 impl BatchRow {
+    /// Leaf index after its last entry: the size of the tree with it.
+    pub(crate) fn end(&self) -> u64 {
+        self.first.saturating_add(u64::try_from(self.entries.len()).unwrap_or(u64::MAX))
+    }
+
     /// Bytes as stored. Errors: an entry longer than [`ENTRY_BYTES_MAX`].
     pub(crate) fn encode(&self) -> Result<Bytes, Damaged> {
         let size: usize = self.entries.iter().map(|entry| entry.len().saturating_add(2)).sum();

@@ -23,6 +23,7 @@ mod record;
 mod replay;
 mod ring;
 mod seals;
+mod settle;
 mod side;
 mod state;
 mod tree;

@@ -175,13 +175,12 @@ fn assemble(parts: Parts, state: Arc<State>, rules: Arc<RuleBook>, folder: Folde
         clock: Arc::clone(&parts.clock),
         entropy: Arc::clone(&parts.entropy),
         delay: Arc::clone(&parts.delay),
-        queue,
         fold_wanted: Arc::clone(&kept.wanted),
         folded: kept.folded.clone(),
     };
     let later = folder.later();
     let committing = async move {
-        committer.run().await;
+        committer.run(queue).await;
         // Wakes the fold for the last time.
         later.close();
     };

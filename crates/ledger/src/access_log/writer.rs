@@ -186,7 +186,7 @@ impl Writer {
     /// Puts the group's frames behind those of the open segment.
     fn draft(&mut self, means: Means<'_>, entropy: &dyn Entropy, group: &mut Group) -> Result<Group, NotWritten> {
         self.random.resize(group.rows.len().saturating_mul(ROW_RANDOM_BYTES), 0);
-        let drawn = Drawn::new(&mut self.random, entropy).map_err(|_| NotWritten::NoEntropy)?;
+        let drawn = Drawn::new(self.random.as_mut_slice(), entropy).map_err(|_| NotWritten::NoEntropy)?;
         if let Some(empty) = self.open.take_if(|open| open.rows() == 0) {
             self.buffer = empty.into_buffer();
         }

@@ -70,7 +70,7 @@ async fn replay(state: &State, book: &RuleBook, upto: Option<BatchNumber>) -> Re
             check_times(state, &stored)?;
             let built = absorb::read(state, book, &stored, state.head().size).await?;
             let mut overlay = state.overlay.write();
-            overlay.take(stored.number, built);
+            overlay.take(built);
             overlay.pending.clear();
         }
     }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod access_log;
+mod ahead;
 mod crash;
 mod damage;
 mod house;

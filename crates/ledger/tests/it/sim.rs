@@ -157,7 +157,8 @@ async fn live(transactions: Transactions, seed: u64, plans: Vec<Vec<(u64, Fault)
     met
 }
 
-async fn verified(store: &Arc<dyn Storage>, context: &str) {
+/// The store is sound, with the seal.
+pub(crate) async fn verified(store: &Arc<dyn Storage>, context: &str) {
     let verification = Verification {
         storage: store.clone(),
         shard: Shard(0),
