@@ -59,7 +59,8 @@ pub struct SegmentShown {
 
 /// Rows of the caller's tenant, newest first, about what the act names.
 ///
-/// A page may be shorter than asked for and still have a next one. Errors: `cursor.invalid`, `principal.not_found`.
+/// A page may be shorter than asked for and still have a next one. Errors: `access.outcome_unknown`, `cursor.invalid`,
+/// `principal.not_found`.
 pub async fn query(grant: Authorized, query: AccessQuery) -> Result<Page<RowShown>, Refusal> {
     let (parts, tenant) = (grant.app.parts(), grant.tenant());
     let filter = Filter {
@@ -68,7 +69,7 @@ pub async fn query(grant: Authorized, query: AccessQuery) -> Result<Page<RowShow
         entity: entity(&grant, query.principal.as_deref()).await?,
         since: query.since,
         until: query.until,
-        outcome: query.outcome.map(|outcome| outcome.parse::<OutcomeIs>().unwrap_or(OutcomeIs::Code(String::new()))),
+        outcome: query.outcome.map(|outcome| outcome.parse::<OutcomeIs>()).transpose()?,
         act: query.act,
     };
     let what = format!("{filter:?}");

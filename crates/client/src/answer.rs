@@ -15,6 +15,7 @@ use crate::Error;
 pub(crate) struct Answer {
     content_type: String,
     body: SecretBytes,
+    request_id: Option<Box<str>>,
 }
 
 impl Answer {
@@ -28,6 +29,11 @@ impl Answer {
     /// Whether the answer is of this media type.
     pub(crate) fn is(&self, media: &str) -> bool {
         self.content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(media))
+    }
+
+    /// Id of the request, when the server named it.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
     }
 
     /// The body as it came.
@@ -50,7 +56,8 @@ pub(crate) async fn read(response: Response, bytes_max: usize) -> Result<Answer,
     };
     let content_type = text(&headers, CONTENT_TYPE.as_str()).unwrap_or_default();
     if status.is_success() {
-        return Ok(Answer { content_type, body });
+        let request_id = text(&headers, api::REQUEST_HEADER).map(Into::into);
+        return Ok(Answer { content_type, body, request_id });
     }
     if status.is_redirection() {
         let detail = "the server answered with a redirect, which is never followed";

@@ -209,6 +209,8 @@ codes! {
     STORAGE_DAMAGED = "storage.damaged", Corrupt, 500, "run `aumbry ledger verify --data-dir DIR --seal-file FILE` and restore what it names";
     /// No access log sink takes rows.
     ACCESS_LOG_UNAVAILABLE = "access_log.unavailable", Unavailable, 503, "make a sink writable again; nothing is served unrecorded";
+    /// An outcome that no row of the access log has.
+    ACCESS_OUTCOME_UNKNOWN = "access.outcome_unknown", Invalid, 400, "name one of the outcomes listed";
     /// The server has no root key.
     SEAL_SEALED = "seal.sealed", Sealed, 503, "unseal the server";
     /// The key file does not open the root key, or is not as it must be.

@@ -1,6 +1,6 @@
 //! `aumbry access`: who asked for what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use api::access::{AccessQuery, Row, Rows};
@@ -53,7 +53,7 @@ pub(crate) struct Filter {
     /// Only rows from this time on, RFC 3339, or this long ago, like 15m
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Only rows with this outcome: ok, or a code
+    /// Only rows with this outcome: ok, refused, or a code
     #[arg(long, value_name = "OUTCOME")]
     outcome: Option<String>,
 }
@@ -148,14 +148,25 @@ fn moment(text: &str) -> Result<api::Timestamp, Error> {
     Ok(api::Timestamp(format!("{then:.3}")))
 }
 
-/// Pages of rows up to a limit, newest first.
-async fn rows(client: &Client, mut query: AccessQuery, limit: u32) -> Result<Vec<Row>, Error> {
+/// Rows up to a limit, newest first.
+async fn rows(client: &Client, query: AccessQuery, limit: u32) -> Result<Vec<Row>, Error> {
+    pages(client, query, limit, |_| ()).await
+}
+
+/// The same, page by page; `asked` hears the id of each request it took.
+async fn pages(
+    client: &Client,
+    mut query: AccessQuery,
+    limit: u32,
+    mut asked: impl FnMut(Option<String>),
+) -> Result<Vec<Row>, Error> {
     let mut items = Vec::new();
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     while items.len() < wanted {
         let rest = u32::try_from(wanted.saturating_sub(items.len())).unwrap_or(PAGE).min(PAGE);
         query.limit = Some(rest);
-        let page = client.access().rows(&query).await?;
+        let (page, request) = client.access().rows_and_request(&query).await?;
+        asked(request);
         items.extend(page.items);
         if page.next_cursor.is_none() || page.next_cursor == query.cursor {
             break;
@@ -166,18 +177,19 @@ async fn rows(client: &Client, mut query: AccessQuery, limit: u32) -> Result<Vec
     Ok(items)
 }
 
-/// Asks again each second for rows since the last one shown.
+/// Asks again each second for rows since the last one shown. Its own questions are recorded like all, and not shown.
 async fn tail(client: &Client, output: output::Output, mut query: AccessQuery) -> Result<(), Error> {
     query.since = query.since.or_else(|| Some(api::Timestamp(format!("{:.3}", jiff::Timestamp::now()))));
-    let mut shown: Vec<String> = Vec::new();
+    let (mut shown, mut own) = (Vec::new(), VecDeque::new());
     loop {
-        let mut fresh = rows(client, query.clone(), TAIL_ROWS_MAX).await?;
+        let mut fresh = pages(client, query.clone(), TAIL_ROWS_MAX, |request| own.extend(request)).await?;
+        own.drain(..own.len().saturating_sub(OWN_MAX));
         fresh.reverse();
         if let Some(last) = fresh.last() {
             query.since = Some(last.time.clone());
         }
         let newest = query.since.clone();
-        for row in fresh.iter().filter(|row| !shown.contains(&row.request_id)) {
+        for row in fresh.iter().filter(|row| !shown.contains(&row.request_id) && !own.contains(&row.request_id)) {
             if output.json {
                 let line = serde_json::to_string(row).map_err(|_| fault::invalid("the row is no JSON", ""))?;
                 output::write((line + "\n").as_bytes())?;
@@ -211,6 +223,8 @@ fn cells(shown: &Row) -> Vec<String> {
 
 const PAGE: u32 = 1000;
 const TAIL_ROWS_MAX: u32 = 10_000;
+/// Own requests that are remembered: those of several rounds, each of which asks for its predecessors' rows.
+const OWN_MAX: usize = 1000;
 const TAIL_PAUSE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

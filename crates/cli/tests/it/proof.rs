@@ -1,6 +1,8 @@
 //! The ledger and the access log, verified from outside.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 use api::access::{Row, RowProof};
 use base64::Engine as _;
@@ -152,10 +154,44 @@ fn who_read_that_is_answered_and_itself_recorded() {
     assert!(acts.contains(&"secret.read") && acts.contains(&"secret.write"), "{acts:?}");
     let refused = house.run(&["--json", "access", "list", "--outcome", "secret.not_found"]).ok().json();
     assert_eq!(refused["items"][0]["path"], "db/none");
+    let ended = house.run(&["access", "list", "--outcome", "denied"]).failed(2, "access.outcome_unknown");
+    assert!(ended.err.contains(" ok, refused, ") && ended.err.contains(" policy.denied,"), "{ended:?}");
     let own = house.run(&["--json", "access", "list", "--since", "1h"]).ok().json();
     assert!(own["items"].as_array().unwrap().iter().any(|row| row["act"] == "access.read"));
     let none = house.run(&["--json", "access", "list", "--since", "2100-01-01T00:00:00Z"]).ok().json();
     assert_eq!(none["items"], serde_json::json!([]));
+}
+
+#[test]
+fn a_tail_shows_what_others_ask_and_not_its_own_asking() {
+    let house = House::start();
+    let mut command = house.owner();
+    command.args(["--json", "access", "tail", "--since", "1h"]);
+    let mut tail = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    let mut until = |path: &str| {
+        let mut acts = Vec::new();
+        for line in &mut lines {
+            let row: Row = serde_json::from_str(&line.unwrap()).unwrap();
+            acts.push(row.act);
+            if row.path.as_deref() == Some(path) {
+                break;
+            }
+        }
+        acts
+    };
+    house.put("first", b"v");
+    until("first");
+    // A few rounds pass before the next thing happens.
+    assert!(std::process::Command::new("sleep").arg("3").status().unwrap().success());
+    house.run(&["access", "list"]).ok();
+    house.put("second", b"v");
+    assert_eq!(until("second"), ["access.read", "secret.write"], "of all that was asked only what others asked");
+    tail.kill().unwrap();
+    tail.wait().unwrap();
+    let all = house.run(&["--json", "access", "list"]).ok().json();
+    let asked = all["items"].as_array().unwrap().iter().filter(|row| row["act"] == "access.read").count();
+    assert!(asked > 3, "the tail's own rows are recorded: {asked}");
 }
 
 #[test]

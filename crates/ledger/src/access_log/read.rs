@@ -8,7 +8,9 @@ use super::sink::{Numbered, Shelf, SinkError};
 use super::unseal::{self, Unopened};
 use super::verify::{Bad, Wrong};
 use super::walk::Walk;
-use crate::code::{ACCESS_LOG_UNAVAILABLE, CURSOR_INVALID, Class, Refusal, STORAGE_DAMAGED};
+use crate::code::{
+    self, ACCESS_LOG_UNAVAILABLE, ACCESS_OUTCOME_UNKNOWN, CURSOR_INVALID, Class, Refusal, STORAGE_DAMAGED,
+};
 use crate::path::Prefix;
 use bytes::Bytes;
 use crypto::WallMs;
@@ -58,14 +60,20 @@ pub enum OutcomeIs {
 }
 
 impl FromStr for OutcomeIs {
-    type Err = std::convert::Infallible;
+    type Err = Refusal;
 
-    fn from_str(text: &str) -> Result<OutcomeIs, Self::Err> {
-        Ok(match text {
-            OK => OutcomeIs::Ok,
-            "refused" => OutcomeIs::Refused,
-            code => OutcomeIs::Code(code.to_owned()),
-        })
+    /// Errors: `access.outcome_unknown`, naming all there are.
+    fn from_str(text: &str) -> Result<OutcomeIs, Refusal> {
+        match text {
+            OK => Ok(OutcomeIs::Ok),
+            "refused" => Ok(OutcomeIs::Refused),
+            text if code::ALL.iter().any(|code| code.name == text) => Ok(OutcomeIs::Code(text.to_owned())),
+            _ => {
+                let codes: Vec<_> = code::ALL.iter().map(|code| code.name).collect();
+                let detail = format!("no request ends so; outcomes are {OK}, refused, {}", codes.join(", "));
+                Err(Refusal::new(&ACCESS_OUTCOME_UNKNOWN, detail))
+            }
+        }
     }
 }
 
