@@ -21,8 +21,9 @@ pub struct Policy {
     /// Its Cedar text; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// When it last changed.
-    pub updated_at: Timestamp,
+    /// When it last changed; absent for one that belongs to the product.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
 }
 
 /// Answer to a put or a removal.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use api::policy::{PageQuery, PolicyList, PutPolicy};
+use api::policy::{PageQuery, Policy as Item, PolicyList, PutPolicy};
 use clap::Subcommand;
 use client::Error;
 
@@ -73,7 +73,8 @@ async fn list(client: &client::Client, output: output::Output) -> Result<(), Err
     }
     all.items.sort_by(|a, b| a.name.cmp(&b.name));
     output.rows(&all, &["name", "changed"], |all| {
-        all.items.iter().map(|policy| vec![policy.name.clone(), policy.updated_at.to_string()]).collect()
+        let changed = |policy: &Item| policy.updated_at.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        all.items.iter().map(|policy| vec![policy.name.clone(), changed(policy)]).collect()
     })
 }
 

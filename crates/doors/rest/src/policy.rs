@@ -7,7 +7,6 @@ use crate::time::shown;
 use api::policy as wire;
 use app::policy::{self, Policy};
 use app::{Act, Changed, PolicyName};
-use crypto::WallMs;
 
 /// `PUT policies/{name}`
 pub(crate) async fn put(call: Call) -> Answer {
@@ -56,7 +55,6 @@ fn changed(changed: Changed<String>) -> Answer {
     Answer::json(&wire::PolicyChanged { name: changed.what, position: position(changed.position) })
 }
 
-/// A built-in policy has the time of the product, not of the house: it shows as the beginning of time.
 fn shown_whole(policy: Policy) -> wire::Policy {
-    wire::Policy { name: policy.name, text: Some(policy.text), updated_at: shown(policy.changed.unwrap_or(WallMs(0))) }
+    wire::Policy { name: policy.name, text: Some(policy.text), updated_at: policy.changed.map(shown) }
 }
