@@ -21,7 +21,7 @@ pub(crate) struct Global {
     /// Address of the server [default: the saved login's, or https://127.0.0.1:7480]
     #[arg(long, global = true, env = "AUMBRY_ADDR", hide_env_values = true, value_name = "URL")]
     pub(crate) addr: Option<String>,
-    /// Tenant to act in
+    /// Tenant to act in, by name or id
     #[arg(long, global = true, env = "AUMBRY_TENANT", hide_env_values = true, value_name = "NAME")]
     pub(crate) tenant: Option<String>,
     /// File with the session token, mode 0600 [default: AUMBRY_TOKEN, or the saved login]
@@ -52,7 +52,7 @@ impl Global {
         let mut options = self.options(saved.as_ref())?;
         options.token = match self.given_token()? {
             Some(token) => Some(token),
-            None => saved.and_then(|saved| saved.into_token(&options.addr, self.tenant())),
+            None => saved.and_then(|saved| saved.into_token(&options.addr)),
         };
         if let Some(tenant) = tenant {
             options.tenant = Some(tenant.to_owned());

@@ -28,8 +28,28 @@ pub(crate) fn local(what: &str, error: &std::io::Error) -> Error {
     Error::local(class, "cli.local", detail, "correct it and try again; nothing was left half-written")
 }
 
+/// The next step at this command line, where the server names one in terms of HTTP.
+fn hint_here(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "auth.required" => {
+            "log in with `aumbry login`, or set AUMBRY_TOKEN to a session's token; a tenant that is named must be that session's"
+        }
+        "tenant.not_found" => "name a tenant you belong to with --tenant or AUMBRY_TENANT",
+        "request.limited" | "server.busy" | "ledger.busy" => "wait a moment and try again",
+        "request.timeout" | "storage.unknown" => "read back whether the change was made before making it again",
+        "request.headers_too_large" => "give fewer or shorter labels, or a shorter path",
+        "route.not_found" | "request.method" | "request.media_type" => {
+            "check AUMBRY_ADDR, and that server and command line are of one version"
+        }
+        "request.invalid" => "correct what is named; `aumbry <command> --help` shows what there is",
+        "idempotency.reused" | "idempotency.required" => "try again",
+        _ => return None,
+    })
+}
+
 /// Shows an error on standard error: what happened, its code, the next step, the request.
 pub(crate) fn show(error: &Error, as_json: bool) {
+    let error = &Error { hint: hint_here(&error.code).map_or_else(|| error.hint.clone(), Into::into), ..error.clone() };
     let mut out = std::io::stderr().lock();
     let _ = if as_json { writeln!(out, "{}", as_problem(error)) } else { out.write_all(as_text(error).as_bytes()) };
 }

@@ -1,6 +1,6 @@
 //! The saved login: one file of mode 0600 in the user's configuration folder.
 //!
-//! It belongs to one address and one tenant; its token goes nowhere else.
+//! It belongs to one address; its token goes nowhere else, and there it opens the tenant it was minted in and no other.
 
 use std::path::PathBuf;
 
@@ -37,10 +37,9 @@ impl Saved {
         Self { addr: addr.to_owned(), tenant, cacert, session: issued.session.id, token: issued.token }
     }
 
-    /// The token, if it is for this address and tenant.
-    pub(crate) fn into_token(self, addr: &str, tenant: Option<&str>) -> Option<SecretText> {
-        let same_tenant = tenant.is_none() || self.tenant.as_deref() == tenant;
-        (self.addr == addr && same_tenant).then_some(self.token)
+    /// The token, if it is for this address. Whether it opens the tenant that is named, by name or id, the server knows.
+    pub(crate) fn into_token(self, addr: &str) -> Option<SecretText> {
+        (self.addr == addr).then_some(self.token)
     }
 
     /// The tenant, if it is for this address.
@@ -87,11 +86,9 @@ mod tests {
     }
 
     #[test]
-    fn cli_11_a_saved_token_goes_to_its_own_address_and_tenant_only() {
-        assert!(saved().into_token("https://a:1", None).is_some());
-        assert!(saved().into_token("https://a:1", Some("acme")).is_some());
-        assert!(saved().into_token("https://a:1", Some("other")).is_none());
-        assert!(saved().into_token("https://b:1", Some("acme")).is_none());
+    fn cli_11_a_saved_token_goes_to_its_own_address_only() {
+        assert!(saved().into_token("https://a:1").is_some());
+        assert!(saved().into_token("https://b:1").is_none());
         assert_eq!(saved().tenant_at("https://b:1"), None);
         assert_eq!(saved().cacert_at("https://b:1"), None);
     }
@@ -105,6 +102,6 @@ mod tests {
     fn a_saved_login_reads_back() {
         let bytes = api::encode(&saved()).unwrap();
         let read: Saved = serde_json::from_slice(bytes.expose()).unwrap();
-        assert_eq!(read.into_token("https://a:1", None).unwrap().expose(), "aum_ses_canary");
+        assert_eq!(read.into_token("https://a:1").unwrap().expose(), "aum_ses_canary");
     }
 }

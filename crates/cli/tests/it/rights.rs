@@ -48,6 +48,18 @@ fn a_session_ends_when_it_is_revoked_or_its_principal_disabled() {
 }
 
 #[test]
+fn a_built_in_policy_has_no_time_of_its_own() {
+    let (house, _) = with_reader();
+    let shown = house.run(&["policy", "list"]).ok();
+    assert!(shown.text().contains("aumbry:owner\t-\n") && !shown.text().contains("1970"), "{shown:?}");
+    let list = house.run(&["--json", "policy", "list"]).ok().json();
+    for policy in list["items"].as_array().unwrap() {
+        let built_in = policy["name"].as_str().unwrap().starts_with("aumbry:");
+        assert_eq!(policy.get("updated_at").is_none(), built_in, "{policy}");
+    }
+}
+
+#[test]
 fn a_policy_that_is_none_is_refused_and_one_that_is_reads_back() {
     let house = House::start();
     house.run_with(&["policy", "put", "bad"], b"permit(everything)").failed(2, "policy.invalid");
@@ -84,6 +96,16 @@ fn the_owners_login_opens_once_and_is_kept_for_later_commands() {
     let kept = house.folder().join("config/aumbry/login.json");
     assert_eq!(std::fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(plain(&["get", "a"]).ok().text(), "1", "address, certificate and token come from the login");
+    let session = plain(&["--json", "session", "show"]).ok().json();
+    for tenant in ["main", session["tenant"].as_str().unwrap()] {
+        assert_eq!(plain(&["--tenant", tenant, "get", "a"]).ok().text(), "1", "a tenant by name or id: {tenant}");
+        let reference = format!("A=aumbry://{tenant}/a");
+        let ended = plain(&["run", "--env", &reference, "--", "sh", "-c", "echo $A"]);
+        assert_eq!(ended.ok().text(), "1\n", "{reference}");
+    }
+    let ended = plain(&["--tenant", "nobodys", "get", "a"]).failed(3, "auth.required");
+    ended.failed(3, "aumbry login").failed(3, "AUMBRY_TOKEN").failed(3, "a tenant that is named").hides("bearer");
+    plain(&["run", "--env", "A=aumbry://nobodys/a", "--", "true"]).failed(125, "auth.required");
     plain(&["--addr", "https://127.0.0.1:1", "get", "a"]).failed(7, "client.unreachable");
     let mut again = house.owner();
     again.env_remove("AUMBRY_TOKEN").args(["login", "data.owner.login"]);
