@@ -72,8 +72,7 @@ pub(crate) enum Command {
     Seal(verb::seal::Seal),
     /// Check this client: configuration, login, server
     Doctor,
-    /// Print the document of the native API
-    #[command(hide = true)]
+    /// Print the OpenAPI document of the native API
     Openapi,
     /// Print completions for a shell
     Completions(verb::completions::Completions),

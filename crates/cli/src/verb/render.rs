@@ -11,6 +11,7 @@ use crypto::secret::SecretBytes;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Kwargs;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
+use serde::Serialize;
 use tokio::runtime::Handle;
 
 use crate::connect::Global;
@@ -29,21 +30,36 @@ pub(crate) struct Render {
     out: Option<PathBuf>,
 }
 
+/// What was written, for scripts.
+#[derive(Debug, Serialize)]
+struct Written {
+    file: String,
+    bytes: usize,
+}
+
 impl Render {
     /// Renders the whole, then prints or writes it.
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
+        if global.json && self.out.is_none() {
+            let hint = "leave --json out, or add --out FILE; `aumbry --json get PATH` gives a value as JSON";
+            return Err(fault::invalid("what is rendered is no JSON", hint));
+        }
         let text = if self.template.as_os_str() == "-" {
             input::stdin(TEMPLATE_BYTES_MAX)?
         } else {
             input::file(&self.template, TEMPLATE_BYTES_MAX)?
         };
         let text = text.into_text().map_err(|_| fault::invalid("the template is not UTF-8 text", ""))?;
-        let (global, handle) = (global.clone(), Handle::current());
-        let read = move |reference: &Reference| handle.block_on(read(&global, reference));
+        let (asking, handle) = (global.clone(), Handle::current());
+        let read = move |reference: &Reference| handle.block_on(read(&asking, reference));
         let rendered = tokio::task::spawn_blocking(move || render(text.expose(), read));
         let rendered = rendered.await.map_err(|_| fault::invalid("the template could not be rendered", ""))??;
         match &self.out {
-            Some(file) => private::write(file, rendered.expose())?,
+            Some(file) => {
+                private::write(file, rendered.expose())?;
+                let written = Written { file: file.display().to_string(), bytes: rendered.len() };
+                global.output().answer(&written, |_| String::new())?;
+            }
             None => output::write(rendered.expose())?,
         }
         Ok(exit::OK)

@@ -5,7 +5,7 @@ use api::status::Seal;
 use crate::connect::Global;
 use crate::{exit, fault};
 
-/// Asks the server; needs no login.
+/// Asks the server; needs no login. Exit code 8 when it is sealed, 7 when it is not ready.
 pub(crate) async fn run(global: &Global) -> fault::Outcome {
     let client = global.anonymous()?;
     let status = client.status().await?;
@@ -17,5 +17,9 @@ pub(crate) async fn run(global: &Global) -> fault::Outcome {
         let ready = if status.ready { "ready" } else { "not ready" };
         format!("{}: {ready}, {seal}, version {}, time {}", client.addr(), status.version, status.time)
     })?;
-    Ok(if status.seal == Seal::Sealed { exit::code(api::Class::Sealed) } else { exit::OK })
+    Ok(match (status.seal, status.ready) {
+        (Seal::Sealed, _) => exit::code(api::Class::Sealed),
+        (Seal::Open, false) => exit::code(api::Class::Unavailable),
+        (Seal::Open, true) => exit::OK,
+    })
 }

@@ -1,5 +1,6 @@
 //! What the binary does before, or without, a server.
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
@@ -219,6 +220,46 @@ fn the_doctor_names_what_is_wrong_and_what_is_read_under_another_name() {
     let found: Vec<_> = items.as_array().unwrap().iter().map(|item| item.to_string()).collect();
     assert!(found.iter().any(|item| item.contains("AUMBRY_SERVER__LISTEM") && item.contains("bad")), "{found:?}");
     assert!(found.iter().any(|item| item.contains("client.unreachable")), "{found:?}");
+}
+
+#[test]
+fn status_ends_with_the_code_of_what_the_server_cannot_do() {
+    let home = home();
+    for (seal, ready, code) in [("open", true, 0), ("open", false, 7), ("sealed", false, 8)] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = format!("http://{}", listener.local_addr().unwrap());
+        let time = "2026-01-01T00:00:00.000Z";
+        let body = format!(r#"{{"version":"0.1.0","seal":"{seal}","ready":{ready},"time":"{time}"}}"#);
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let head = BufReader::new(stream.try_clone().unwrap()).lines();
+            assert!(head.map(Result::unwrap).any(|line| line.is_empty()));
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.write_all((head + &body).as_bytes()).unwrap();
+        });
+        let ended = with(aumbry(home.path()), &["--addr", &addr, "status"]);
+        server.join().unwrap();
+        assert_eq!(ended.code, code, "{ended:?}");
+        assert!(ended.text().contains(if ready { ": ready" } else { "not ready" }), "{ended:?}");
+    }
+}
+
+#[test]
+fn what_is_rendered_is_no_json_and_where_it_was_written_is() {
+    let home = home();
+    std::fs::write(home.path().join("t"), "{{ 1 + 1 }}").unwrap();
+    with(aumbry(home.path()), &["--json", "render", "t"]).failed(2, "--out FILE");
+    let written = with(aumbry(home.path()), &["--json", "render", "t", "--out", "out"]).ok().json();
+    assert_eq!(written, serde_json::json!({"file": "out", "bytes": 1}));
+    assert_eq!(with(aumbry(home.path()), &["render", "t", "--out", "out"]).ok().text(), "");
+}
+
+#[test]
+fn the_document_of_the_api_is_printed_without_a_server() {
+    let home = home();
+    assert_eq!(with(aumbry(home.path()), &["openapi"]).ok().json()["openapi"], "3.1.0");
+    assert!(with(aumbry(home.path()), &["--help"]).ok().text().contains("openapi"));
 }
 
 #[test]
