@@ -47,9 +47,13 @@ fn hint_here(code: &str) -> Option<&'static str> {
     })
 }
 
+/// The next step, as it is taken here.
+pub(crate) fn hint(error: &Error) -> &str {
+    hint_here(&error.code).unwrap_or(&error.hint)
+}
+
 /// Shows an error on standard error: what happened, its code, the next step, the request.
 pub(crate) fn show(error: &Error, as_json: bool) {
-    let error = &Error { hint: hint_here(&error.code).map_or_else(|| error.hint.clone(), Into::into), ..error.clone() };
     let mut out = std::io::stderr().lock();
     let _ = if as_json { writeln!(out, "{}", as_problem(error)) } else { out.write_all(as_text(error).as_bytes()) };
 }
@@ -59,7 +63,7 @@ fn as_problem(error: &Error) -> serde_json::Value {
         "class": error.class,
         "code": &*error.code,
         "detail": &*error.detail,
-        "hint": &*error.hint,
+        "hint": hint(error),
         "request_id": error.request_id.as_deref(),
         "operation_id": error.operation.as_deref(),
         "retry_after_s": error.retry_after.map(|wait| wait.as_secs()),
@@ -73,7 +77,7 @@ fn as_text(error: &Error) -> String {
             text.push_str(&format!("{label}: {}\n", escape::text(value)));
         }
     };
-    line("  next", &error.hint);
+    line("  next", hint(error));
     line("  operation", error.operation.as_deref().unwrap_or_default());
     line("  request", error.request_id.as_deref().unwrap_or_default());
     text

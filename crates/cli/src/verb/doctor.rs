@@ -34,8 +34,8 @@ impl Checks {
     }
 
     fn failed(&mut self, what: &'static str, error: &Error) {
-        let hint = if error.hint.is_empty() { String::new() } else { format!("; {}", error.hint) };
-        self.add(what, Health::Bad, format!("{} ({}){hint}", error.detail, error.code));
+        let next = Some(fault::hint(error)).filter(|hint| !hint.is_empty()).map(|hint| format!("; {hint}"));
+        self.add(what, Health::Bad, format!("{} ({}){}", error.detail, error.code, next.unwrap_or_default()));
     }
 }
 

@@ -80,7 +80,10 @@ pub(crate) fn failed(error: OfflineError) -> Error {
     let (code, hint) = match error.class() {
         Class::Corrupt => ("ledger.damaged", DAMAGED),
         Class::Invalid => ("ledger.offline", "put right what is named, or name something else"),
-        _ => ("ledger.offline", "stop the server that uses the folder, then try again"),
+        _ => (
+            "ledger.offline",
+            "stop the server that uses the folder, or see to what the system refused, then try again",
+        ),
     };
     Error::local(error.class(), code, error.to_string(), hint)
 }

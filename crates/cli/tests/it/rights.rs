@@ -105,6 +105,8 @@ fn the_owners_login_opens_once_and_is_kept_for_later_commands() {
     }
     let ended = plain(&["--tenant", "nobodys", "get", "a"]).failed(3, "auth.required");
     ended.failed(3, "aumbry login").failed(3, "AUMBRY_TOKEN").failed(3, "a tenant that is named").hides("bearer");
+    let doctor = plain(&["--json", "--tenant", "nobodys", "doctor"]).failed(3, "").hides("bearer");
+    assert!(doctor.text().contains("a tenant that is named"), "{doctor:?}");
     plain(&["run", "--env", "A=aumbry://nobodys/a", "--", "true"]).failed(125, "auth.required");
     plain(&["--addr", "https://127.0.0.1:1", "get", "a"]).failed(7, "client.unreachable");
     let mut again = house.owner();
