@@ -22,9 +22,14 @@ impl RuleIds {
         self.shared().iter().map(|id| &**id)
     }
 
-    /// The ids as owned text, for a row of the access log.
+    /// The ids as owned text.
     pub fn to_vec(&self) -> Vec<String> {
         self.iter().map(str::to_owned).collect()
+    }
+
+    /// The ids, shared, for a row of the access log.
+    pub fn to_shared(&self) -> Arc<[Arc<str>]> {
+        self.0.clone().unwrap_or_default()
     }
 
     /// Whether no rule decided.

@@ -30,6 +30,8 @@ pub const LOGIN_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub const MEMO_MAX: usize = 32_768;
 /// Remembered outcomes of conditions that look at no resource, over all tenants.
 pub const VERDICTS_MAX: usize = 32_768;
+/// Remembered folders, for each principal and act, over all tenants.
+pub const FOLDERS_MAX: usize = 16_384;
 /// Remembered principals, over all tenants.
 pub const SUBJECTS_MAX: usize = 8_192;
 /// Remembered lists of candidates per snapshot.

@@ -143,6 +143,12 @@ impl Resource {
         top.into_iter().chain(text.match_indices('/').filter_map(move |(at, _)| text.get(..at)))
     }
 
+    /// The folder that a secret lies in; none for anything else.
+    pub(crate) fn folder_of_secret(&self) -> Option<&str> {
+        let Resource::Secret(path) = self else { return None };
+        Some(path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder))
+    }
+
     /// Its last segment; empty at the top.
     pub(crate) fn last_name(&self) -> &str {
         self.id().rsplit('/').next().unwrap_or_default()

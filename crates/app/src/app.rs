@@ -10,6 +10,7 @@ use crate::grant::{Authorized, Trail};
 use crate::limits;
 use crate::policy::PolicyBook;
 use crate::reply::Reply;
+use crate::secret::Places;
 use crate::tenant::TenantBook;
 use access::session::HighWater;
 use access::{Action, Decider, Decision, RequestContext, Resource, RuleIds, SessionFacts};
@@ -57,6 +58,7 @@ struct Inner {
     cursors: Cursors,
     sessions: Sessions,
     tenants: TenantBook,
+    places: Places,
     policies: PolicyBook,
     rotating: tokio::sync::Mutex<()>,
 }
@@ -71,6 +73,7 @@ impl App {
             cursors,
             sessions: Sessions::new(),
             tenants: TenantBook::new(),
+            places: Places::new(),
             policies: PolicyBook::default(),
             rotating: tokio::sync::Mutex::default(),
             parts,
@@ -91,6 +94,10 @@ impl App {
 
     pub(crate) fn tenants(&self) -> &TenantBook {
         &self.0.tenants
+    }
+
+    pub(crate) fn places(&self) -> &Places {
+        &self.0.places
     }
 
     pub(crate) fn policies(&self) -> &PolicyBook {
@@ -163,13 +170,16 @@ impl App {
     /// Records and answers a request that a door could not make an act of.
     ///
     /// Whoever is not logged in learns only that.
-    pub async fn turn_away<T>(&self, arrival: Arrival, refusal: Refusal) -> Reply<T> {
-        let now = self.now();
-        let stub = Stub::of_route(&arrival);
-        match self.0.sessions.verify(self, &arrival, now).await {
-            Ok(facts) => self.refuse(stub.by(&facts), refusal).await,
-            Err(unknown) => self.refuse(stub.of(unknown.tenant), unknown.refusal).await,
-        }
+    pub fn turn_away<T>(&self, arrival: Arrival, refusal: Refusal) -> BoxFuture<'_, Reply<T>> {
+        let turning = async move {
+            let now = self.now();
+            let stub = Stub::of_route(&arrival);
+            match self.0.sessions.verify(self, &arrival, now).await {
+                Ok(facts) => self.refuse(stub.by(&facts), refusal).await,
+                Err(unknown) => self.refuse(stub.of(unknown.tenant), unknown.refusal).await,
+            }
+        };
+        turning.boxed()
     }
 
     /// Whether the act may be done, by which right and which rules; or the first thing of it that may not.
@@ -257,11 +267,14 @@ impl App {
     }
 
     /// Records a refusal and answers with it.
-    pub(crate) async fn refuse<T>(&self, mut stub: Stub, refusal: Refusal) -> Reply<T> {
-        match self.record(&mut stub, Some(&refusal)).await {
-            Ok(recorded) => Reply::new(stub.request, Err(refusal), recorded),
-            Err(unavailable) => Reply::unrecorded(stub.request, unavailable),
-        }
+    pub(crate) fn refuse<T>(&self, mut stub: Stub, refusal: Refusal) -> BoxFuture<'_, Reply<T>> {
+        let refusing = async move {
+            match self.record(&mut stub, Some(&refusal)).await {
+                Ok(recorded) => Reply::new(stub.request, Err(refusal), recorded),
+                Err(unavailable) => Reply::unrecorded(stub.request, unavailable),
+            }
+        };
+        refusing.boxed()
     }
 
     /// Takes the row of each subject; the last proof stands for all.
@@ -364,7 +377,7 @@ impl Stub {
             row.path = path;
             row.version = self.version;
             row.position = self.position;
-            row.rules = self.rules.to_vec();
+            row.rules = self.rules.to_shared();
             row
         })
     }

@@ -16,6 +16,8 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 pub const CURSOR_BYTES_MAX: usize = 4_096;
 /// Sessions whose facts are kept ready.
 pub const SESSIONS_KNOWN_MAX: usize = 16_384;
+/// Places of secrets kept ready.
+pub const PLACES_KNOWN_MAX: usize = 16_384;
 /// Tenant names kept ready.
 pub const TENANTS_KNOWN_MAX: usize = 4_096;
 /// Values sealed or opened at the same time.

@@ -82,7 +82,7 @@ fn same(row: &Row, shown: &Shown) -> bool {
         && shown.outcome == row.outcome
         && shown.position.map(|place| (place.shard, place.index))
             == row.position.map(|place| (place.shard, place.index))
-        && shown.rules == row.rules
+        && shown.rules.iter().map(String::as_str).eq(row.rules.iter().map(|rule| &**rule))
         && shown.count == u64::from(row.count)
 }
 

@@ -1,6 +1,6 @@
 //! Evaluation: scope by the index, conditions by Cedar, and how the two are put together.
 
-use super::memo::{ApartKey, KeyRef};
+use super::memo::{ApartKey, FolderRef, KeyRef};
 use super::subject::Known;
 use super::{Decider, Installed, RequestContext, entities};
 use crate::action::Action;
@@ -50,7 +50,7 @@ impl Decider {
         cx: &RequestContext,
     ) -> Option<Decision> {
         let question = Question { known, action, resource, cx };
-        let plan = snapshot.plan(&snapshot.candidates(known.subject(), action, resource)).ok()?;
+        let plan = self.plan(snapshot, question)?;
         let verdict = self.apart(&plan, question)?;
         // Policies were checked against what an act can be done to; elsewhere an attribute may be missing.
         let checked = action.resources().contains(&resource.kind());
@@ -78,6 +78,20 @@ impl Decider {
             _ => {}
         }
         Some(Verdict::from(found).decision())
+    }
+
+    /// The statements whose scope is met, prepared. All secrets of a folder have the same, unless one is named.
+    fn plan(&self, snapshot: &Snapshot, question: Question<'_>) -> Option<Arc<Plan>> {
+        let Question { known, action, resource, .. } = question;
+        let made = || snapshot.plan(&snapshot.candidates(known.subject(), action, resource)).ok();
+        let Some(folder) = resource.folder_of_secret().filter(|_| !snapshot.names_secrets()) else { return made() };
+        let key = FolderRef { slot: known.slot, action, folder };
+        if let Some(plan) = self.plans.get(&key) {
+            return Some(plan);
+        }
+        let plan = made()?;
+        self.plans.insert(key.to_owned(), Arc::clone(&plan));
+        Some(plan)
     }
 
     /// What is settled without the resource.

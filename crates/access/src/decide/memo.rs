@@ -17,6 +17,36 @@ pub(super) struct ApartKey {
     pub(super) place: Option<(IpAddr, bool)>,
 }
 
+/// Of which statements are about the secrets of a folder, where no policy names a single secret.
+///
+/// The slot stands for tenant, entity, its roles and the snapshot.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct FolderKey {
+    slot: u64,
+    action: Action,
+    folder: Box<str>,
+}
+
+/// The same, borrowed. Fields in the same order: both hash alike.
+#[derive(Clone, Copy, Hash, Debug)]
+pub(super) struct FolderRef<'a> {
+    pub(super) slot: u64,
+    pub(super) action: Action,
+    pub(super) folder: &'a str,
+}
+
+impl Equivalent<FolderKey> for FolderRef<'_> {
+    fn equivalent(&self, key: &FolderKey) -> bool {
+        (self.slot, self.action, self.folder) == (key.slot, key.action, &*key.folder)
+    }
+}
+
+impl FolderRef<'_> {
+    pub(super) fn to_owned(self) -> FolderKey {
+        FolderKey { slot: self.slot, action: self.action, folder: self.folder.into() }
+    }
+}
+
 /// Of conditions that look at the resource.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Key {

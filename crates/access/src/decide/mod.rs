@@ -12,15 +12,15 @@ mod subject;
 
 use crate::action::Action;
 use crate::decision::{Decision, DenyReason, RuleIds, Verdict};
-use crate::limits::{MEMO_MAX, PLACES_MAX, SUBJECTS_MAX, VERDICTS_MAX};
+use crate::limits::{FOLDERS_MAX, MEMO_MAX, PLACES_MAX, SUBJECTS_MAX, VERDICTS_MAX};
 use crate::name::{OWNER, PolicyName};
-use crate::policy::Snapshot;
+use crate::policy::{Plan, Snapshot};
 use crate::resource::Resource;
 use crate::session::SessionFacts;
 use cedar_policy::{Authorizer, Context};
 use crypto::WallMs;
 use crypto::id::{EntityId, TenantId};
-use memo::{ApartKey, Key};
+use memo::{ApartKey, FolderKey, Key};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use std::net::IpAddr;
@@ -56,6 +56,7 @@ pub struct Decider {
     tenants: papaya::HashMap<TenantId, Arc<Installed>>,
     install: Mutex<()>,
     subjects: Cache<(TenantId, EntityId), Arc<Known>>,
+    plans: Cache<FolderKey, Arc<Plan>>,
     apart: Cache<ApartKey, Arc<Verdict>>,
     memo: Cache<Key, Arc<Verdict>>,
     /// Source address and TLS as Cedar takes them.
@@ -97,6 +98,7 @@ impl Decider {
             tenants: papaya::HashMap::new(),
             install: Mutex::new(()),
             subjects: Cache::new(SUBJECTS_MAX),
+            plans: Cache::new(FOLDERS_MAX),
             apart: Cache::new(VERDICTS_MAX),
             memo: Cache::new(MEMO_MAX),
             places: Cache::new(PLACES_MAX),

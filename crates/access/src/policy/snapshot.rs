@@ -21,6 +21,7 @@ pub struct Snapshot {
     entities: HashMap<Box<str>, Shelf>,
     roles: HashMap<Box<str>, Shelf>,
     broken: Vec<Arc<str>>,
+    names_secrets: bool,
     /// By candidates.
     plans: papaya::HashMap<Box<[u32]>, Arc<Plan>>,
     next_plan: AtomicU64,
@@ -44,6 +45,7 @@ impl Snapshot {
             entities: HashMap::new(),
             roles: HashMap::new(),
             broken,
+            names_secrets: false,
             plans: papaya::HashMap::new(),
             next_plan: AtomicU64::new(0),
         };
@@ -58,6 +60,7 @@ impl Snapshot {
             if let Some(shelf) = shelf {
                 shelf.put(number, &statement.resource);
             }
+            snapshot.names_secrets |= matches!(statement.resource, ResourceScope::Exact(ResourceKind::Secret, _));
             snapshot.statements.push(statement.clone());
         }
         snapshot
@@ -76,6 +79,11 @@ impl Snapshot {
     /// Names of policies that this build cannot read; while there are any, nothing but mending them is allowed.
     pub fn broken(&self) -> &[Arc<str>] {
         &self.broken
+    }
+
+    /// Whether the scope of a statement names a single secret, so that secrets of one folder may differ.
+    pub(crate) fn names_secrets(&self) -> bool {
+        self.names_secrets
     }
 
     pub(crate) fn statement(&self, number: u32) -> Option<&Arc<Statement>> {

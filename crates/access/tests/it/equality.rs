@@ -62,8 +62,8 @@ const ON_SECRETS: &[&str] = &[
 const PATHS: &[&str] = &["x", "t", "t/x", "t/a", "t/a/x", "t/a/b/x", "t/ab/x", "u/x", "u/t/a/x", "T/x"];
 const FOLDERS: &[&str] = &["", "t", "t/a", "t/a/b", "u", "ta"];
 
-/// One random statement; not every one is valid.
-fn statement(dice: &mut Dice, entities: &[String]) -> String {
+/// One random statement; not every one is valid. Without `single` its scope names no single secret.
+fn statement(dice: &mut Dice, entities: &[String], single: bool) -> String {
     let effect = dice.pick(&["permit", "permit", "permit", "forbid"]);
     let entity = &entities[dice.roll(entities.len())];
     let principal = match dice.roll(9) {
@@ -88,8 +88,8 @@ fn statement(dice: &mut Dice, entities: &[String]) -> String {
         2 => "resource is Secret".to_owned(),
         3 => "resource is Path".to_owned(),
         4 => "resource is Policy".to_owned(),
-        5 => format!("resource == Secret::\"{path}\""),
-        6 => format!("resource in Secret::\"{path}\""),
+        5 if single => format!("resource == Secret::\"{path}\""),
+        6 if single => format!("resource in Secret::\"{path}\""),
         7 => format!("resource is Secret in Path::\"{below}\""),
         8 => format!("resource is Path in Path::\"{below}\""),
         9 => format!("resource == Path::\"{below}\""),
@@ -153,10 +153,12 @@ struct Seen {
 fn random_policies(dice: &mut Dice, entities: &[String], seen: &mut Seen) -> (PolicyStore, Vec<String>) {
     let mut store = PolicyStore::new();
     let mut texts = Vec::new();
+    // What is remembered for a whole folder is so only where no single secret is named.
+    let single = dice.roll(2) == 0;
     for index in 0..dice.roll(25) {
         let name = PolicyName::parse(&format!("p{index}")).unwrap();
         let count = [1, 1, 1, 3][dice.roll(4)];
-        let text = (0..count).map(|_| statement(dice, entities)).collect::<Vec<_>>().join("\n");
+        let text = (0..count).map(|_| statement(dice, entities, single)).collect::<Vec<_>>().join("\n");
         match access::ValidPolicy::parse(name, &text) {
             Ok(valid) => {
                 seen.statements += valid.statements_count();

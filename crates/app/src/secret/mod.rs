@@ -1,9 +1,11 @@
 //! Secrets: put, get, list, versions, roll back, delete, undelete, purge, metadata.
 
 mod list;
+mod place;
 mod read;
 mod write;
 
+pub(crate) use place::Places;
 pub(crate) use read::name_of;
 
 pub use list::{Item, ItemKind, ListQuery, list};

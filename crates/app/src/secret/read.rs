@@ -8,7 +8,7 @@ use crypto::id::{EntityId, TenantId};
 use crypto::{SecretBytes, WallMs};
 use ledger::code::{REQUEST_INVALID, SECRET_NOT_FOUND};
 use ledger::{Ledger, Path, Refusal, ValueRef};
-use secrets::{Encoding, KEY_KIND, Labels, Secret, State, Stored, Version, secret_name};
+use secrets::{Encoding, KEY_KIND, Labels, Secret, State, Stored, Version};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -101,11 +101,17 @@ impl About {
 }
 
 /// The record of a secret that exists. Errors: `secret.not_found`.
-pub(super) async fn load(ledger: &Ledger, tenant: TenantId, path: &Path) -> Result<(Arc<[u8]>, Secret), Refusal> {
+pub(super) async fn load(grant: &Authorized, path: &Path) -> Result<(Arc<[u8]>, Secret), Refusal> {
     let missing = || Refusal::new(&SECRET_NOT_FOUND, "there is no secret at this path");
-    let record = ledger.record(tenant, &secret_name(path)).await?.ok_or_else(missing)?;
+    let record = record_at(grant, path).await?.ok_or_else(missing)?;
     let secret = Secret::decode(&record).map_err(damaged)?.ok_or_else(missing)?;
     Ok((record, secret))
+}
+
+/// What stands at a path, as stored.
+async fn record_at(grant: &Authorized, path: &Path) -> Result<Option<Arc<[u8]>>, Refusal> {
+    let place = grant.app.places().of(grant.ledger(), grant.tenant(), path)?;
+    grant.ledger().located(place).await
 }
 
 /// Opens the version that `choose` picks, again if the secret changed meanwhile.
@@ -117,7 +123,7 @@ pub(super) async fn open(
     let (ledger, tenant) = (grant.ledger(), grant.tenant());
     let mut tries = 0;
     loop {
-        let (record, secret) = load(ledger, tenant, path).await?;
+        let (record, secret) = load(grant, path).await?;
         let (version, stored) = choose(&secret).map(|(version, stored)| (version.clone(), *stored))?;
         let at = ValueRef {
             key: stored.key,
@@ -135,7 +141,7 @@ pub(super) async fn open(
             Ok(value) => return Ok((secret, version, stored, value)),
             Err(refusal) => {
                 tries += 1;
-                let now = ledger.record(tenant, &secret_name(path)).await?;
+                let now = record_at(grant, path).await?;
                 // A purge or a re-wrap took the value from under us; what the record says now is the truth.
                 if tries >= TRIES || now.as_deref() == Some(&*record) {
                     return Err(refusal);
@@ -198,7 +204,7 @@ pub async fn read_many(grant: Authorized) -> Result<Vec<Revealed>, Refusal> {
 /// Tells everything about a secret but its values. Errors: `secret.not_found`.
 pub async fn about(grant: Authorized) -> Result<About, Refusal> {
     let path = grant.path()?.clone();
-    let (_, secret) = load(grant.ledger(), grant.tenant(), &path).await?;
+    let (_, secret) = load(&grant, &path).await?;
     describe(&grant, path, secret).await
 }
 

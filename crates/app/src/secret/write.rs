@@ -171,7 +171,7 @@ pub async fn purge(grant: Authorized, scope: Scope) -> Result<Changed<Purged>, R
 pub async fn annotate(grant: Authorized, edit: MetadataEdit, cas: Option<u64>) -> Result<Changed<About>, Refusal> {
     let path = grant.path()?.clone();
     let done = grant.change(command::Metadata { path: path.clone(), edit, cas }).await?;
-    let (_, secret) = load(grant.ledger(), grant.tenant(), &path).await?;
+    let (_, secret) = load(&grant, &path).await?;
     let what = describe(&grant, path, secret).await?;
     Ok(Changed { what, position: done.position, replayed: done.replayed })
 }

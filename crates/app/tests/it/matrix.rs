@@ -128,7 +128,7 @@ async fn expect(kind: &'static ActKind, who: &Caller<'_>, owner: &Caller<'_>, n:
     assert_eq!(said, outcome, "{} by {sort}", kind.name);
     let rows = owner.house.log.query(&ledger::access_log::Filter::default(), None, 1_000).await.unwrap().rows;
     let row = &rows[0].row;
-    assert_eq!((row.act.as_str(), row.outcome.as_str()), (kind.name, outcome), "{} by {sort}", kind.name);
+    assert_eq!((&*row.act, &*row.outcome), (kind.name, outcome), "{} by {sort}", kind.name);
     let change = kind.mode != Mode::Read && outcome == "ok";
     assert_eq!(row.position.is_some(), change, "{} by {sort}", kind.name);
     let own = rows.iter().filter(|other| other.row.request == row.request).count();

@@ -10,7 +10,7 @@ use app::code::REQUEST_INVALID;
 use app::{Act, ClosedSegment, Path, Position, Prefix, Refusal};
 
 /// `GET access`
-pub(crate) async fn list(call: Call) -> Answer {
+pub(crate) async fn list(call: Box<Call>) -> Answer {
     call.act(
         |call| {
             let query: wire::AccessQuery = call.query()?;
@@ -36,7 +36,7 @@ pub(crate) async fn list(call: Call) -> Answer {
 }
 
 /// `GET access/segments`
-pub(crate) async fn segments(call: Call) -> Answer {
+pub(crate) async fn segments(call: Box<Call>) -> Answer {
     call.act(
         |_| Ok((Act::access_read(), ())),
         |grant, ()| access_view::segments(grant),
@@ -63,12 +63,12 @@ fn row(shown: RowShown) -> wire::Row {
         entity: row.entity.map(|entity| entity.to_string()),
         session: row.session.map(|session| session.to_string()),
         source: row.source,
-        act: row.act,
+        act: row.act.into_owned(),
         path: row.path,
         version: row.version,
-        outcome: row.outcome,
+        outcome: row.outcome.into_owned(),
         position: row.position.map(position),
-        rules: row.rules,
+        rules: row.rules.iter().map(|rule| rule.to_string()).collect(),
         count: u64::from(row.count),
         proof: shown.proof.map(|proof| wire::RowProof {
             plain: base64(&proof.plain),

@@ -32,7 +32,7 @@ pub(crate) type Parsed<I> = Result<(Act, I), Refusal>;
 impl Call {
     /// Names the act, runs the use case, shows its answer. Nothing else answers a request that is not open.
     pub(crate) async fn act<I, T, Fut>(
-        mut self,
+        mut self: Box<Self>,
         parse: impl FnOnce(&mut Call) -> Parsed<I>,
         run: impl FnOnce(Authorized, I) -> Fut + Send + 'static,
         show: impl FnOnce(T) -> Answer,
@@ -44,7 +44,7 @@ impl Call {
     {
         let conditional = self.headers.contains_key(IF_MATCH);
         let parsed = parse(&mut self);
-        let Call { house, arrival, .. } = self;
+        let Call { house, arrival, .. } = *self;
         let reply = match parsed {
             Ok((act, input)) => house.app.act(arrival, act, move |grant| run(grant, input)).await,
             Err(refusal) => house.app.turn_away(arrival, refusal).await,
@@ -125,17 +125,21 @@ pub(crate) fn folder(text: Option<&str>) -> Result<Prefix, Refusal> {
 
 /// Turns a reply into an answer; with `If-Match` a conflict is a failed precondition.
 pub(crate) fn answered<T>(reply: Reply<T>, conditional: bool, show: impl FnOnce(T) -> Answer) -> Answer {
-    let request = request_text(&reply.request());
+    let request = reply.request();
     match reply.into_outcome() {
         Ok(outcome) => show(outcome),
-        Err(refusal) => Answer::refused(&refusal, &request, conditional),
+        Err(refusal) => Answer::refused(&refusal, &request_text(&request), conditional),
     }
 }
 
 /// The request's id as headers and rows show it.
 pub(crate) fn request_text(id: &[u8; 16]) -> String {
-    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or('0');
     let mut text = String::with_capacity(32);
-    text.extend(id.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    for byte in id {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
     text
 }

@@ -207,7 +207,7 @@ impl House {
             return self.turned_away(arrival, refusal).await;
         }
         let call = Call { house: Arc::clone(self), arrival, name, query, headers: parts.headers, body };
-        (route.run)(call).await
+        (route.run)(Box::new(call)).await
     }
 
     /// The whole body, bounded before and while it is read. Who is certainly not logged in sends it in vain.
@@ -237,8 +237,10 @@ impl House {
     }
 
     /// The answer to what cannot be made an act of; who is not logged in learns only that.
-    async fn turned_away(&self, arrival: Arrival, refusal: Refusal) -> Answer {
-        answered::<()>(self.app.turn_away(arrival, refusal).await, false, |()| Answer::empty())
+    fn turned_away(&self, arrival: Arrival, refusal: Refusal) -> BoxFuture<'_, Answer> {
+        let turning =
+            async move { answered::<()>(self.app.turn_away(arrival, refusal).await, false, |()| Answer::empty()) };
+        turning.boxed()
     }
 }
 

@@ -10,7 +10,7 @@ use app::{Act, Authorized, Changed, Refusal};
 use std::sync::Arc;
 
 /// `GET keys`
-pub(crate) async fn list(call: Call) -> Answer {
+pub(crate) async fn list(call: Box<Call>) -> Answer {
     call.act(
         |_| Ok((Act::key_read(), ())),
         |grant, ()| keys::list(grant),
@@ -20,7 +20,7 @@ pub(crate) async fn list(call: Call) -> Answer {
 }
 
 /// `POST keys:rotate`
-pub(crate) async fn rotate(call: Call) -> Answer {
+pub(crate) async fn rotate(call: Box<Call>) -> Answer {
     call.act(
         |call| {
             let scope = call.json::<wire::RotateKeys>()?.scope;
@@ -54,7 +54,7 @@ async fn rotated(grant: Authorized, scope: wire::Scope) -> Result<(wire::Scope, 
 }
 
 /// `POST seal:rekey`
-pub(crate) async fn rekey(call: Call) -> Answer {
+pub(crate) async fn rekey(call: Box<Call>) -> Answer {
     let surroundings = Arc::clone(&call.house.surroundings);
     call.act(
         |_| Ok((Act::seal_rekey(), ())),

@@ -12,7 +12,7 @@ use crypto::SecretBytes;
 use crypto::merkle::Tile;
 
 /// `GET ledger/checkpoint`
-pub(crate) async fn checkpoint(call: Call) -> Answer {
+pub(crate) async fn checkpoint(call: Box<Call>) -> Answer {
     call.act(
         |_| Ok((Act::ledger_read(), ())),
         |grant, ()| ledger_view::settled_checkpoint(grant),
@@ -22,7 +22,7 @@ pub(crate) async fn checkpoint(call: Call) -> Answer {
 }
 
 /// `GET ledger/key`
-pub(crate) async fn key(call: Call) -> Answer {
+pub(crate) async fn key(call: Box<Call>) -> Answer {
     call.act(
         |_| Ok((Act::ledger_read(), ())),
         |grant, ()| ledger_view::verifier_key(grant),
@@ -32,7 +32,7 @@ pub(crate) async fn key(call: Call) -> Answer {
 }
 
 /// `GET ledger/entries`
-pub(crate) async fn entries(call: Call) -> Answer {
+pub(crate) async fn entries(call: Box<Call>) -> Answer {
     call.act(
         |call| Ok((Act::ledger_entries(), call.query::<wire::EntriesQuery>()?)),
         |grant, query| ledger_view::entries(grant, query.from, query.limit.map(u64::from)),
@@ -45,7 +45,7 @@ pub(crate) async fn entries(call: Call) -> Answer {
 }
 
 /// `GET ledger/proofs/inclusion`
-pub(crate) async fn inclusion(call: Call) -> Answer {
+pub(crate) async fn inclusion(call: Box<Call>) -> Answer {
     call.act(
         |call| Ok((Act::ledger_read(), call.query::<wire::InclusionQuery>()?)),
         |grant, query| ledger_view::inclusion(grant, query.index, query.size),
@@ -55,7 +55,7 @@ pub(crate) async fn inclusion(call: Call) -> Answer {
 }
 
 /// `GET ledger/proofs/consistency`
-pub(crate) async fn consistency(call: Call) -> Answer {
+pub(crate) async fn consistency(call: Box<Call>) -> Answer {
     call.act(
         |call| Ok((Act::ledger_read(), call.query::<wire::ConsistencyQuery>()?)),
         |grant, query| ledger_view::consistency(grant, query.from, query.to),
@@ -65,7 +65,7 @@ pub(crate) async fn consistency(call: Call) -> Answer {
 }
 
 /// `GET ledger/tile/{tile}`
-pub(crate) async fn tile(call: Call) -> Answer {
+pub(crate) async fn tile(call: Box<Call>) -> Answer {
     call.act(
         |call| {
             let unknown = |_bad| Refusal::new(&ROUTE_NOT_FOUND, "this is not the name of a tile");

@@ -7,7 +7,7 @@ use api::status::{Seal, Status};
 use http::StatusCode;
 
 /// `GET status`
-pub(crate) async fn status(call: Call) -> Answer {
+pub(crate) async fn status(call: Box<Call>) -> Answer {
     let house = &call.house;
     let seal = if house.surroundings.is_open() { Seal::Open } else { Seal::Sealed };
     Answer::json(&Status {
@@ -19,17 +19,17 @@ pub(crate) async fn status(call: Call) -> Answer {
 }
 
 /// `GET openapi.json`
-pub(crate) async fn document(call: Call) -> Answer {
+pub(crate) async fn document(call: Box<Call>) -> Answer {
     Answer::text(api::JSON, call.house.document.clone())
 }
 
 /// `GET /healthz`: the process answers.
-pub(crate) async fn health(_call: Call) -> Answer {
+pub(crate) async fn health(_call: Box<Call>) -> Answer {
     Answer::text("text/plain", "ok\n".to_owned())
 }
 
 /// `GET /readyz`: requests can be served.
-pub(crate) async fn readiness(call: Call) -> Answer {
+pub(crate) async fn readiness(call: Box<Call>) -> Answer {
     let (status, text) = match call.house.surroundings.is_ready() {
         true => (StatusCode::OK, "ready\n"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
@@ -38,7 +38,7 @@ pub(crate) async fn readiness(call: Call) -> Answer {
 }
 
 /// `GET /metrics`
-pub(crate) async fn metrics(call: Call) -> Answer {
+pub(crate) async fn metrics(call: Box<Call>) -> Answer {
     let house = &call.house;
     let page = house.metrics.page(&house.routes, &house.surroundings.gauges());
     Answer::text("text/plain; version=0.0.4; charset=utf-8", page)

@@ -10,7 +10,7 @@ use app::{Act, Refusal};
 use crypto::id::OperationId;
 
 /// `GET operations/{id}`
-pub(crate) async fn get(call: Call) -> Answer {
+pub(crate) async fn get(call: Box<Call>) -> Answer {
     call.act(
         |call| {
             let unknown = |_bad| Refusal::new(&OPERATION_NOT_FOUND, "there is no such operation");

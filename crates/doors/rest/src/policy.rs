@@ -9,7 +9,7 @@ use app::policy::{self, Policy};
 use app::{Act, Changed, PolicyName};
 
 /// `PUT policies/{name}`
-pub(crate) async fn put(call: Call) -> Answer {
+pub(crate) async fn put(call: Box<Call>) -> Answer {
     call.act(
         |call| Ok((Act::policy_write(PolicyName::parse(&call.name)?), call.json::<wire::PutPolicy>()?.text)),
         policy::put,
@@ -19,7 +19,7 @@ pub(crate) async fn put(call: Call) -> Answer {
 }
 
 /// `GET policies/{name}`
-pub(crate) async fn get(call: Call) -> Answer {
+pub(crate) async fn get(call: Box<Call>) -> Answer {
     call.act(
         |call| Ok((Act::policy_read(PolicyName::parse(&call.name)?), ())),
         |grant, ()| policy::get(grant),
@@ -29,7 +29,7 @@ pub(crate) async fn get(call: Call) -> Answer {
 }
 
 /// `DELETE policies/{name}`
-pub(crate) async fn remove(call: Call) -> Answer {
+pub(crate) async fn remove(call: Box<Call>) -> Answer {
     call.act(
         |call| Ok((Act::policy_remove(PolicyName::parse(&call.name)?), ())),
         |grant, ()| policy::remove(grant),
@@ -39,7 +39,7 @@ pub(crate) async fn remove(call: Call) -> Answer {
 }
 
 /// `GET policies`
-pub(crate) async fn list(call: Call) -> Answer {
+pub(crate) async fn list(call: Box<Call>) -> Answer {
     call.act(
         |call| Ok((Act::policy_list(), call.query::<wire::PageQuery>()?)),
         |grant, page| policy::list(grant, page.cursor, page.limit.map(u64::from)),

@@ -9,7 +9,7 @@ use app::principal::{self, Shown};
 use app::{Act, PrincipalName};
 
 /// `PUT principals/{name}`
-pub(crate) async fn put(call: Call) -> Answer {
+pub(crate) async fn put(call: Box<Call>) -> Answer {
     call.act(
         |call| {
             let body: wire::PutPrincipal = call.json()?;
@@ -25,7 +25,7 @@ pub(crate) async fn put(call: Call) -> Answer {
 }
 
 /// `GET principals/{name}`
-pub(crate) async fn get(call: Call) -> Answer {
+pub(crate) async fn get(call: Box<Call>) -> Answer {
     call.act(
         |call| Ok((Act::principal_read(PrincipalName::parse(&call.name)?), ())),
         |grant, ()| principal::get(grant),
@@ -35,7 +35,7 @@ pub(crate) async fn get(call: Call) -> Answer {
 }
 
 /// `GET principals`
-pub(crate) async fn list(call: Call) -> Answer {
+pub(crate) async fn list(call: Box<Call>) -> Answer {
     call.act(
         |call| Ok((Act::principal_list(), call.query::<PageQuery>()?)),
         |grant, page| principal::list(grant, page.cursor, page.limit.map(u64::from)),

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 
-/// A handler, boxed once per request.
-pub(crate) type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
+/// A handler. Call and future are boxed once per request: what moves through the futures around them is small.
+pub(crate) type Handler = fn(Box<Call>) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Which body a route takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use app::secret::{self, Edit, Encoding, ListQuery, MetadataEdit, NewValue, Rollb
 use app::{Act, Path, Refusal};
 
 /// `PUT secrets/{path}`
-pub(crate) async fn put(call: Call) -> Answer {
+pub(crate) async fn put(call: Box<Call>) -> Answer {
     call.act(
         |call| Ok((Act::secret_write(call.path()?), new_value(call)?)),
         secret::put,
@@ -20,7 +20,7 @@ pub(crate) async fn put(call: Call) -> Answer {
 }
 
 /// `GET secrets/{path}`
-pub(crate) async fn get(call: Call) -> Answer {
+pub(crate) async fn get(call: Box<Call>) -> Answer {
     match call.query::<wire::ReadQuery>().unwrap_or_default().view {
         wire::View::Value => value(call).await,
         wire::View::Metadata => about(call).await,
@@ -28,7 +28,7 @@ pub(crate) async fn get(call: Call) -> Answer {
     }
 }
 
-async fn value(call: Call) -> Answer {
+async fn value(call: Box<Call>) -> Answer {
     let raw = call.wants_raw();
     call.act(
         |call| Ok((Act::secret_read(call.path()?, call.query::<wire::ReadQuery>()?.version), ())),
@@ -38,7 +38,7 @@ async fn value(call: Call) -> Answer {
     .await
 }
 
-async fn about(call: Call) -> Answer {
+async fn about(call: Box<Call>) -> Answer {
     call.act(
         |call| Ok((Act::secret_metadata(call.path()?), without_version(call)?)),
         |grant, ()| secret::about(grant),
@@ -47,7 +47,7 @@ async fn about(call: Call) -> Answer {
     .await
 }
 
-async fn history(call: Call) -> Answer {
+async fn history(call: Box<Call>) -> Answer {
     call.act(
         |call| Ok((Act::secret_versions(call.path()?), without_version(call)?)),
         |grant, ()| secret::about(grant),
@@ -57,7 +57,7 @@ async fn history(call: Call) -> Answer {
 }
 
 /// `DELETE secrets/{path}`
-pub(crate) async fn delete(call: Call) -> Answer {
+pub(crate) async fn delete(call: Box<Call>) -> Answer {
     call.act(
         |call| Ok((Act::secret_delete(call.path()?), call.if_match()?)),
         |grant, cas| secret::delete(grant, None, cas),
@@ -67,7 +67,7 @@ pub(crate) async fn delete(call: Call) -> Answer {
 }
 
 /// `GET secrets`
-pub(crate) async fn list(call: Call) -> Answer {
+pub(crate) async fn list(call: Box<Call>) -> Answer {
     call.act(
         |call| {
             let query: wire::ListQuery = call.query()?;
@@ -83,7 +83,7 @@ pub(crate) async fn list(call: Call) -> Answer {
 }
 
 /// `POST secrets:rollback`
-pub(crate) async fn rollback(call: Call) -> Answer {
+pub(crate) async fn rollback(call: Box<Call>) -> Answer {
     call.act(
         |call| {
             let body: wire::Rollback = call.json()?;
@@ -102,7 +102,7 @@ pub(crate) async fn rollback(call: Call) -> Answer {
 }
 
 /// `POST secrets:undelete`
-pub(crate) async fn undelete(call: Call) -> Answer {
+pub(crate) async fn undelete(call: Box<Call>) -> Answer {
     call.act(
         |call| Ok((Act::secret_undelete(Path::parse(&call.json::<wire::Undelete>()?.path)?), ())),
         |grant, ()| secret::undelete(grant, None),
@@ -112,7 +112,7 @@ pub(crate) async fn undelete(call: Call) -> Answer {
 }
 
 /// `POST secrets:purge`
-pub(crate) async fn purge(call: Call) -> Answer {
+pub(crate) async fn purge(call: Box<Call>) -> Answer {
     call.act(
         |call| {
             let body: wire::Purge = call.json()?;
@@ -130,7 +130,7 @@ pub(crate) async fn purge(call: Call) -> Answer {
 }
 
 /// `POST secrets:metadata`
-pub(crate) async fn annotate(call: Call) -> Answer {
+pub(crate) async fn annotate(call: Box<Call>) -> Answer {
     call.act(
         |call| {
             let body: wire::SetMetadata = call.json()?;
@@ -144,7 +144,7 @@ pub(crate) async fn annotate(call: Call) -> Answer {
 }
 
 /// `POST secrets:read`
-pub(crate) async fn read_many(call: Call) -> Answer {
+pub(crate) async fn read_many(call: Box<Call>) -> Answer {
     call.act(
         |call| {
             let body: wire::ReadMany = call.json()?;

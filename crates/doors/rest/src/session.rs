@@ -10,9 +10,9 @@ use app::session::{self, Issued, Shown};
 use app::{Act, PrincipalName, Refusal};
 
 /// `POST sessions:login`
-pub(crate) async fn login(call: Call) -> Answer {
+pub(crate) async fn login(call: Box<Call>) -> Answer {
     let token = call.json::<wire::Login>().map(|body| body.token);
-    let Call { house, arrival, .. } = call;
+    let Call { house, arrival, .. } = *call;
     let reply = match token {
         Ok(token) => session::login(&house.app, arrival, token).await,
         Err(refusal) => house.app.turn_away(arrival, refusal).await,
@@ -21,7 +21,7 @@ pub(crate) async fn login(call: Call) -> Answer {
 }
 
 /// `POST sessions`
-pub(crate) async fn issue(call: Call) -> Answer {
+pub(crate) async fn issue(call: Box<Call>) -> Answer {
     call.act(
         |call| {
             let body: wire::IssueSession = call.json()?;
@@ -35,13 +35,13 @@ pub(crate) async fn issue(call: Call) -> Answer {
 }
 
 /// `GET sessions/self`
-pub(crate) async fn own(call: Call) -> Answer {
+pub(crate) async fn own(call: Box<Call>) -> Answer {
     call.act(|_| Ok((Act::session_self(), ())), |grant, ()| session::own(grant), |found| Answer::json(&shown(found)))
         .await
 }
 
 /// `DELETE sessions/{id}`
-pub(crate) async fn revoke(call: Call) -> Answer {
+pub(crate) async fn revoke(call: Box<Call>) -> Answer {
     call.act(
         |call| {
             let unknown = |_bad| Refusal::new(&SESSION_NOT_FOUND, "there is no such session");

@@ -13,8 +13,29 @@ pub(crate) fn shown(time: WallMs) -> Timestamp {
     let (days, in_day) = (ms / 86_400_000, ms % 86_400_000);
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (in_day / 3_600_000, in_day / 60_000 % 60, in_day / 1000 % 60);
-    let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", in_day % 1000);
+    let mut text = String::with_capacity(24);
+    let parts = [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (hour, 2, ':'),
+        (minute, 2, ':'),
+        (second, 2, '.'),
+        (in_day % 1000, 3, 'Z'),
+    ];
+    for (number, width, after) in parts {
+        digits(&mut text, number, width);
+        text.push(after);
+    }
     Timestamp(text)
+}
+
+/// The last `width` decimal digits, without the machinery of `format!`: every answer has a time.
+fn digits(text: &mut String, number: u64, width: u32) {
+    for place in (0..width).rev() {
+        let digit = number / 10_u64.pow(place) % 10;
+        text.push(u8::try_from(digit).map_or('0', |digit| char::from(b'0' + digit)));
+    }
 }
 
 /// Days since 1970 as year, month, day. Source: Howard Hinnant, `civil_from_days`.

@@ -6,6 +6,7 @@ use crypto::WallMs;
 use crypto::id::{EntityId, SessionId, TenantId};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Outcome of a request that was done; anything else is the name of an error code.
 pub const OK: &str = "ok";
@@ -29,17 +30,17 @@ pub struct Row {
     /// Address of the peer.
     pub source: String,
     /// What was asked, such as `secret.read`; the route while it is not known.
-    pub act: String,
+    pub act: Cow<'static, str>,
     /// The path asked for.
     pub path: Option<String>,
     /// The version answered.
     pub version: Option<u64>,
     /// [`OK`] or the name of the error code.
-    pub outcome: String,
+    pub outcome: Cow<'static, str>,
     /// Entry of the change, if it was one.
     pub position: Option<Position>,
     /// Ids of the policies that decided.
-    pub rules: Vec<String>,
+    pub rules: Arc<[Arc<str>]>,
     /// How many requests share this row; 1 but for unauthenticated refusals in bulk.
     pub count: u32,
 }
@@ -51,8 +52,8 @@ impl Row {
         request: [u8; 16],
         tenant: TenantId,
         source: impl Into<String>,
-        act: impl Into<String>,
-        outcome: impl Into<String>,
+        act: impl Into<Cow<'static, str>>,
+        outcome: impl Into<Cow<'static, str>>,
     ) -> Row {
         Row {
             time,
@@ -66,7 +67,7 @@ impl Row {
             version: None,
             outcome: outcome.into(),
             position: None,
-            rules: Vec::new(),
+            rules: Arc::default(),
             count: 1,
         }
     }
@@ -79,20 +80,34 @@ impl Row {
     /// Cuts every text field to its limit.
     pub(super) fn bound(&mut self) {
         text::cut(&mut self.source, ROW_LIMITS.source_bytes_max);
-        text::cut(&mut self.act, ROW_LIMITS.act_bytes_max);
-        text::cut(&mut self.outcome, ROW_LIMITS.outcome_bytes_max);
+        bound(&mut self.act, ROW_LIMITS.act_bytes_max);
+        bound(&mut self.outcome, ROW_LIMITS.outcome_bytes_max);
         if let Some(path) = &mut self.path {
             text::cut(path, ROW_LIMITS.path_bytes_max);
         }
-        self.rules.truncate(ROW_LIMITS.rules_max);
-        self.rules.iter_mut().for_each(|rule| text::cut(rule, ROW_LIMITS.rule_bytes_max));
+        let fits = |rule: &Arc<str>| rule.len() <= ROW_LIMITS.rule_bytes_max;
+        if self.rules.len() > ROW_LIMITS.rules_max || !self.rules.iter().all(fits) {
+            let cut = |rule: &Arc<str>| {
+                let mut rule = rule.to_string();
+                text::cut(&mut rule, ROW_LIMITS.rule_bytes_max);
+                rule.into()
+            };
+            self.rules = self.rules.iter().take(ROW_LIMITS.rules_max).map(cut).collect();
+        }
     }
 
     /// What is left of it while the server has no key: time, route, source, outcome.
     pub(super) fn without_names(&self) -> Row {
-        let mut row = Row::new(self.time, [0; 16], TenantId::SYSTEM, &*self.source, &*self.act, &*self.outcome);
+        let mut row =
+            Row::new(self.time, [0; 16], TenantId::SYSTEM, &*self.source, self.act.clone(), self.outcome.clone());
         row.count = self.count;
         row
+    }
+}
+
+fn bound(text: &mut Cow<'static, str>, max: usize) {
+    if text.len() > max {
+        text::cut(text.to_mut(), max);
     }
 }
 
@@ -144,7 +159,8 @@ enum Stored<'a> {
         #[serde(borrow)]
         outcome: Cow<'a, str>,
         position: Option<Position>,
-        rules: Cow<'a, [String]>,
+        #[serde(with = "texts")]
+        rules: Arc<[Arc<str>]>,
         count: u32,
     },
     ClearV1 {
@@ -157,6 +173,20 @@ enum Stored<'a> {
         outcome: Cow<'a, str>,
         count: u32,
     },
+}
+
+/// Shared texts as a sequence of texts.
+mod texts {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::sync::Arc;
+
+    pub(super) fn serialize<S: Serializer>(texts: &Arc<[Arc<str>]>, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(texts.iter().map(|text| &**text))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Arc<[Arc<str>]>, D::Error> {
+        Ok(Vec::<&str>::deserialize(input)?.into_iter().map(Arc::from).collect())
+    }
 }
 
 /// Writes a bounded row into `out` and says how many bytes it took. The tenant stands in the frame.
@@ -178,7 +208,7 @@ pub(super) fn encode(row: &Row, clear: bool, out: &mut [u8]) -> Result<usize, Da
             version: row.version,
             outcome,
             position: row.position,
-            rules: Cow::Borrowed(&row.rules),
+            rules: Arc::clone(&row.rules),
             count: row.count,
         }
     };
@@ -216,16 +246,16 @@ pub(super) fn decode(tenant: TenantId, bytes: &[u8]) -> Result<Row, Damaged> {
             entity,
             session,
             source: source.into_owned(),
-            act: act.into_owned(),
+            act: act.into_owned().into(),
             path: path.map(Cow::into_owned),
             version,
-            outcome: outcome.into_owned(),
+            outcome: outcome.into_owned().into(),
             position,
-            rules: rules.into_owned(),
+            rules,
             count,
         },
         Stored::ClearV1 { time_ms, source, act, outcome, count } => {
-            let mut row = Row::new(WallMs(time_ms), [0; 16], tenant, source, act, outcome);
+            let mut row = Row::new(WallMs(time_ms), [0; 16], tenant, source, act.into_owned(), outcome.into_owned());
             row.count = count;
             row
         }
@@ -243,7 +273,7 @@ mod tests {
         row.path = Some("db/password".into());
         row.version = Some(4);
         row.position = Some(Position { shard: 0, index: 9 });
-        row.rules = vec!["owner".into(), "second".into()];
+        row.rules = ["owner".into(), "second".into()].into();
         row
     }
 
@@ -270,8 +300,9 @@ mod tests {
     fn the_longest_row_fits_the_scratch_buffer() {
         let long = "é".repeat(10 << 10);
         let mut row = full();
-        (row.source, row.act, row.outcome, row.path) = (long.clone(), long.clone(), long.clone(), Some(long.clone()));
-        row.rules = vec![long; 40];
+        (row.source, row.act, row.outcome) = (long.clone(), long.clone().into(), long.clone().into());
+        row.path = Some(long.clone());
+        row.rules = vec![long.into(); 40].into();
         row.bound();
         assert_eq!(row.rules.len(), ROW_LIMITS.rules_max);
         encode(&row, false, &mut [0; ROW_LIMITS.encoded_bytes_max]).unwrap();

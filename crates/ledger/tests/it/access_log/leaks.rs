@@ -19,7 +19,7 @@ async fn log_06_no_name_of_a_row_stands_in_clear_at_rest() {
             0 => {}
             1 => row.source = CANARY.into(),
             2 => row.act = CANARY.into(),
-            _ => row.rules = vec![CANARY.into()],
+            _ => row.rules = [CANARY.into()].into(),
         }
         let _recorded = desk.log.record(row).await.unwrap();
     }

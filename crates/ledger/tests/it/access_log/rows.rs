@@ -113,7 +113,7 @@ async fn log_13_a_field_of_10_mib_is_cut_with_length_and_hash() {
     let (sink, desk) = one().await;
     let mut row = desk.row(&"x".repeat(10 << 20));
     row.source = "s".repeat(10 << 20);
-    row.rules = vec!["r".repeat(1 << 20); 100];
+    row.rules = vec!["r".repeat(1 << 20).into(); 100].into();
     let _recorded = desk.log.record(row).await.unwrap();
     let _recorded = desk.log.record(desk.row("after")).await.unwrap();
     assert!(sink.all().len() < 8192);

@@ -42,7 +42,7 @@ fn numbered(sequence: u64, path: &str) -> Numbered {
     row.path = Some(path.into());
     row.entity = Some(EntityId::from_bytes([3; 16]));
     row.session = Some(SessionId::from_bytes([4; 16]));
-    row.rules = vec![path.into()];
+    row.rules = [path.into()].into();
     Numbered { segment: 1, sequence, clear: false, row }
 }
 
