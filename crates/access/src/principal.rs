@@ -178,6 +178,9 @@ impl Command for PutPrincipal {
     fn reads(&self) -> Vec<RecordName> {
         vec![record_name(&self.name)]
     }
+    fn takes_away(&self) -> bool {
+        self.disabled
+    }
 
     /// Only an owner makes, changes or unmakes an owner, and never unmakes itself: so one is always left.
     ///

@@ -341,6 +341,9 @@ impl Command for RevokeSession {
     fn reads(&self) -> Vec<RecordName> {
         vec![id_record_name(self.id)]
     }
+    fn takes_away(&self) -> bool {
+        true
+    }
 
     /// Errors: `session.not_found`, `principal.owner_only` (nothing happened). Reply: empty.
     fn decide(&self, view: &View, cx: &Context<'_>) -> Result<Outcome, Halt> {

@@ -22,8 +22,11 @@ pub struct Status {
     pub version: String,
     /// Whether it can open anything.
     pub seal: Seal,
-    /// Whether it answers requests.
+    /// Whether it answers requests, changes included.
     pub ready: bool,
+    /// What is in the way, if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hindrance: Option<String>,
     /// Its time.
     pub time: Timestamp,
 }

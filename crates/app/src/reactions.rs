@@ -77,6 +77,9 @@ impl Command for Watched {
     fn reads(&self) -> Vec<RecordName> {
         self.command.reads()
     }
+    fn takes_away(&self) -> bool {
+        self.command.takes_away()
+    }
 
     fn decide(&self, view: &View, cx: &Context<'_>) -> Result<Outcome, Halt> {
         let outcome = self.command.decide(view, cx)?;

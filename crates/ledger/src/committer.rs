@@ -14,7 +14,7 @@ use futures::future::{Either, select};
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
-use storage::{Batch, BatchNumber};
+use storage::{Batch, BatchNumber, Cause};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// Units taken into one group.
@@ -54,9 +54,11 @@ pub(crate) struct Committer {
     pub(crate) folded: watch::Receiver<BatchNumber>,
 }
 
-/// Units on their way to be decided: those decided in vain come before those that wait.
+/// Units on their way to be decided: those decided in vain come before those that wait. While the store spares its space,
+/// only what takes rights away comes through; the others are told that the disk is full.
 #[derive(Debug)]
 struct Intake {
+    state: Arc<State>,
     again: VecDeque<Waiting>,
     queue: mpsc::Receiver<Waiting>,
 }
@@ -68,15 +70,33 @@ impl Intake {
 
     /// What is there now.
     fn ready(&mut self) -> Option<Waiting> {
-        self.again.pop_front().or_else(|| self.queue.try_recv().ok())
+        loop {
+            let waiting = self.again.pop_front().or_else(|| self.queue.try_recv().ok())?;
+            if let Some(waiting) = self.admit(waiting) {
+                return Some(waiting);
+            }
+        }
     }
 
     /// The next one; none when every sender is gone. Given up while it waits, it has taken nothing.
     async fn next(&mut self) -> Option<Waiting> {
-        match self.again.pop_front() {
-            Some(waiting) => Some(waiting),
-            None => self.queue.recv().await,
+        loop {
+            let waiting = match self.again.pop_front() {
+                Some(waiting) => waiting,
+                None => self.queue.recv().await?,
+            };
+            if let Some(waiting) = self.admit(waiting) {
+                return Some(waiting);
+            }
         }
+    }
+
+    fn admit(&self, waiting: Waiting) -> Option<Waiting> {
+        if !self.state.is_sparing() || waiting.unit.takes_away() {
+            return Some(waiting);
+        }
+        answer_all([waiting].into(), &cause_refusal(&Cause::Full));
+        None
     }
 
     /// Gives units back, to be decided before all others.
@@ -109,7 +129,7 @@ impl Group<'_> {
 impl Committer {
     /// Works until every sender of the queue is gone.
     pub(crate) async fn run(self, queue: mpsc::Receiver<Waiting>) {
-        let mut intake = Intake { again: VecDeque::new(), queue };
+        let mut intake = Intake { state: Arc::clone(&self.state), again: VecDeque::new(), queue };
         let mut begun: Option<Group<'_>> = None;
         loop {
             let mut group = match begun.take() {
@@ -218,6 +238,7 @@ impl Committer {
                 Ok(()) => intake.put_back(units),
                 Err(refusal) => answer_all(units, &refusal),
             },
+            Settled::Refused(Cause::Full) => self.spare(units, intake),
             Settled::Refused(cause) => answer_all(units, &cause_refusal(&cause)),
             Settled::Unknown(batch) => {
                 answer_unknown(units);
@@ -227,6 +248,17 @@ impl Committer {
             }
         }
         None
+    }
+
+    /// What takes rights away is decided again, alone and in the space kept back; the rest learns that the disk is full.
+    fn spare(&self, units: VecDeque<Waiting>, intake: &mut Intake) {
+        let (takers, others) = units.into_iter().partition::<VecDeque<_>, _>(|waiting| waiting.unit.takes_away());
+        answer_all(others, &cause_refusal(&Cause::Full));
+        if !takers.is_empty() && self.state.spend_reserve() {
+            intake.put_back(takers);
+        } else {
+            answer_all(takers, &cause_refusal(&Cause::Full));
+        }
     }
 
     /// Makes a committed batch visible.

@@ -139,15 +139,28 @@ impl Folder {
                 if closed {
                     return;
                 }
-                futures::future::select(Box::pin(self.later.work.notified()), Box::pin(self.wanted.notified())).await;
+                let work =
+                    futures::future::select(Box::pin(self.later.work.notified()), Box::pin(self.wanted.notified()));
+                match self.state.is_full() {
+                    true => drop(futures::future::select(work, self.delay.wait(FOLD_EVERY)).await),
+                    false => drop(work.await),
+                }
             } else if !closed {
                 let wait = self.delay.wait(FOLD_EVERY);
                 futures::future::select(wait, Box::pin(self.wanted.notified())).await;
             }
-            if self.fold().await.is_err() {
-                if self.state.is_broken() || closed {
-                    return;
+            let failed = self.fold().await.is_err();
+            if failed && (self.state.is_broken() || closed) {
+                return;
+            }
+            if self.state.is_full() {
+                // Somebody waits for what is destroyed: that takes precedence over finding room again.
+                if failed && self.is_awaited() && self.state.spend_reserve() {
+                    continue;
                 }
+                self.state.look_for_room().await;
+            }
+            if failed {
                 self.delay.wait(RETRY_AFTER).await;
             }
         }
@@ -155,6 +168,10 @@ impl Folder {
 
     fn is_idle(&self) -> bool {
         self.state.overlay.read().pending.is_empty()
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.state.overlay.read().pending.iter().any(|batch| batch.awaited)
     }
 
     /// One fold of everything committed so far.

@@ -181,6 +181,11 @@ impl Ledger {
         self.inner.state.is_broken()
     }
 
+    /// Whether the store has no room: changes are refused, but those that take rights away find space kept back.
+    pub fn is_full(&self) -> bool {
+        self.inner.state.is_full()
+    }
+
     /// Resolves when the store breaks.
     pub async fn broken(&self) {
         loop {

@@ -126,6 +126,10 @@ pub(crate) struct State {
     pub(crate) reserved: Mutex<BTreeMap<KeyId, u64>>,
     /// Name of this ledger in checkpoints, read from its first entry.
     pub(crate) origin: OnceLock<Origin>,
+    /// The store refused something for want of space and has not been seen with room since.
+    full: AtomicBool,
+    /// Its reserve was given up: only what takes rights away is committed until it is whole again.
+    sparing: AtomicBool,
     broken: AtomicBool,
     /// Woken when the store broke for good.
     pub(crate) on_broken: Notify,
@@ -150,16 +154,48 @@ impl State {
             drops_done: AtomicU64::new(0),
             reserved: Mutex::default(),
             origin: OnceLock::new(),
+            full: AtomicBool::new(false),
+            sparing: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             on_broken: Notify::new(),
         }
     }
 
-    /// Remembers that the store must not be written any more.
+    /// Remembers that the store must not be written any more, or has no room; the fold looks for room then.
     pub(crate) fn note_cause(&self, cause: &Cause) {
-        if matches!(cause, Cause::Broken(_)) {
-            self.broken.store(true, Ordering::Release);
-            self.on_broken.notify_waiters();
+        match cause {
+            Cause::Broken(_) => {
+                self.broken.store(true, Ordering::Release);
+                self.on_broken.notify_waiters();
+            }
+            Cause::Full => {
+                self.full.store(true, Ordering::Release);
+                self.later.work();
+            }
+            Cause::Invalid(_) | Cause::Unreachable(_) => {}
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Acquire)
+    }
+
+    /// Whether only what takes rights away may be committed.
+    pub(crate) fn is_sparing(&self) -> bool {
+        self.sparing.load(Ordering::Acquire)
+    }
+
+    /// Gives up the space the store keeps back and lets only what takes rights away use what there is now; whether that
+    /// is new.
+    pub(crate) fn spend_reserve(&self) -> bool {
+        let had = self.storage.release_reserve();
+        !self.sparing.swap(true, Ordering::AcqRel) || had
+    }
+
+    pub(crate) async fn look_for_room(&self) {
+        if self.storage.has_room().await {
+            self.sparing.store(false, Ordering::Release);
+            self.full.store(false, Ordering::Release);
         }
     }
 

@@ -370,6 +370,10 @@ pub trait Command: Send + Sync + Debug {
     fn reads(&self) -> Vec<RecordName>;
     /// Decides. May be called again, with newer records, after a lost race or a `Need`.
     fn decide(&self, view: &View, cx: &Context<'_>) -> Result<Outcome, Halt>;
+    /// Whether it takes rights or secrets away: that goes on when the disk is full, in space kept back.
+    fn takes_away(&self) -> bool {
+        false
+    }
 }
 
 /// Ties a repeated request to its first answer for 24 hours.
@@ -394,6 +398,13 @@ pub struct Unit {
     pub idempotency: Option<Idempotency>,
     /// Random id given before submission; the id behind an unknown outcome.
     pub operation: OperationId,
+}
+
+impl Unit {
+    /// Whether anything in it takes rights or secrets away.
+    pub(crate) fn takes_away(&self) -> bool {
+        self.commands.iter().any(|command| command.takes_away())
+    }
 }
 
 /// Proof of a durable unit.

@@ -24,14 +24,26 @@ pub(crate) struct House {
     pub(crate) clock: Option<Arc<SystemClock>>,
 }
 
+/// What is told while the store has no room.
+pub(crate) const FULL: &str =
+    "writes are unavailable: the store's disk is full; reads go on, and so does what takes rights away";
+
 impl Surroundings for House {
     fn is_open(&self) -> bool {
         // A server with a key file opens at start or does not start.
         true
     }
 
-    fn is_ready(&self) -> bool {
-        !self.ledger.is_broken() && !self.log.is_failing()
+    fn hindrance(&self) -> Option<&'static str> {
+        if self.ledger.is_broken() {
+            Some("the store failed while writing; the server stops")
+        } else if self.log.is_failing() {
+            Some("nothing is answered: no sink of the access log takes rows")
+        } else if self.ledger.is_full() {
+            Some(FULL)
+        } else {
+            None
+        }
     }
 
     fn gauges(&self) -> Vec<Gauge> {
@@ -43,6 +55,7 @@ impl Surroundings for House {
         let mut all = vec![
             now("aumbry_sealed", "Whether the server lacks its root key.", u64::from(!self.is_open())),
             now("aumbry_ready", "Whether requests can be served.", u64::from(self.is_ready())),
+            now("aumbry_storage_full", "Whether the store has no room for changes.", u64::from(self.ledger.is_full())),
             now("aumbry_ledger_batch", "Number of the newest batch.", head.batch.0),
             now("aumbry_ledger_size", "Entries in the ledger.", head.size),
             now("aumbry_ledger_unfolded", "Batches not folded into records yet.", number(self.ledger.unfolded())),

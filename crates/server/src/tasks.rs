@@ -44,6 +44,19 @@ pub(crate) async fn keep_access_log(log: AccessLog, ledger: ledger::Ledger, mut 
     }
 }
 
+/// Says in the log that the store's disk is full, and that there is room again, until told to stop.
+pub(crate) async fn watch_room(ledger: ledger::Ledger, mut stop: watch::Receiver<bool>) {
+    let mut was_full = false;
+    while wait(TICK, &mut stop).await {
+        match (was_full, ledger.is_full()) {
+            (false, true) => tracing::error!("{}", crate::surroundings::FULL),
+            (true, false) => tracing::info!("the store's disk has room again: changes are taken"),
+            _ => {}
+        }
+        was_full = ledger.is_full();
+    }
+}
+
 /// Carries rotations out and asks for those that are due by age, until told to stop.
 pub(crate) async fn keep_keys(app: App, every: Duration, mut stop: watch::Receiver<bool>) {
     let mut since = SCHEDULE_EVERY;

@@ -243,4 +243,16 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
 
     /// Number of the newest batch; 0 when there is none.
     fn head(&self, shard: Shard) -> BoxFuture<'_, Result<BatchNumber, StorageError>>;
+
+    /// Gives up space kept back for a full disk, so that what takes rights away still finds room; whether there was any.
+    ///
+    /// A store cannot tell such a write from another: the caller holds others back until [`Storage::has_room`].
+    fn release_reserve(&self) -> bool {
+        false
+    }
+
+    /// Whether there is room again after [`Cause::Full`]; first takes back what [`Storage::release_reserve`] gave up.
+    fn has_room(&self) -> BoxFuture<'_, bool> {
+        Box::pin(std::future::ready(true))
+    }
 }

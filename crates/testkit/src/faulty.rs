@@ -285,6 +285,14 @@ impl Storage for Faulty {
         };
         Box::pin(self.read(self.inner.head(shard), |now| now, stale))
     }
+
+    fn release_reserve(&self) -> bool {
+        self.inner.release_reserve()
+    }
+
+    fn has_room(&self) -> BoxFuture<'_, bool> {
+        self.inner.has_room()
+    }
 }
 
 /// Pending this many times.

@@ -102,6 +102,9 @@ impl Command for RemovePolicy {
     fn reads(&self) -> Vec<RecordName> {
         vec![record_name(&self.name)]
     }
+    fn takes_away(&self) -> bool {
+        true
+    }
 
     /// Errors: `policy.not_found` (nothing happened). Reply: empty.
     fn decide(&self, view: &View, _cx: &Context<'_>) -> Result<Outcome, Halt> {

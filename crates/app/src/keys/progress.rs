@@ -142,6 +142,9 @@ impl Command for RekeyRequest {
     fn reads(&self) -> Vec<RecordName> {
         Vec::new()
     }
+    fn takes_away(&self) -> bool {
+        true
+    }
 
     fn decide(&self, _: &View, _: &Context<'_>) -> Result<Outcome, Halt> {
         let event = Event { kind: REKEY_REQUESTED, body: encode(self.seal.clone())? };

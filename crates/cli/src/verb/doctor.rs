@@ -101,12 +101,11 @@ async fn server(global: &Global, checks: &mut Checks) -> Result<(), Error> {
     let status = client.status().await?;
     let sealed = status.seal == api::status::Seal::Sealed;
     let health = if sealed || !status.ready { Health::Bad } else { Health::Good };
-    let state = if sealed {
-        "sealed"
-    } else if status.ready {
-        "ready"
-    } else {
-        "not ready"
+    let state = match &status.hindrance {
+        _ if sealed => "sealed".to_owned(),
+        _ if status.ready => "ready".to_owned(),
+        Some(why) => format!("not ready ({why})"),
+        None => "not ready".to_owned(),
     };
     checks.add("server", health, format!("{} is {state}, version {}", client.addr(), status.version));
     if let Ok(theirs) = status.time.0.parse::<jiff::Timestamp>() {

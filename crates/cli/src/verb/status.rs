@@ -15,7 +15,8 @@ pub(crate) async fn run(global: &Global) -> fault::Outcome {
             Seal::Sealed => "sealed",
         };
         let ready = if status.ready { "ready" } else { "not ready" };
-        format!("{}: {ready}, {seal}, version {}, time {}", client.addr(), status.version, status.time)
+        let hindrance = status.hindrance.as_ref().map(|why| format!("\n{why}")).unwrap_or_default();
+        format!("{}: {ready}, {seal}, version {}, time {}{hindrance}", client.addr(), status.version, status.time)
     })?;
     Ok(match (status.seal, status.ready) {
         (Seal::Sealed, _) => exit::code(api::Class::Sealed),

@@ -14,6 +14,7 @@ pub(crate) async fn status(call: Box<Call>) -> Answer {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         seal,
         ready: house.surroundings.is_ready(),
+        hindrance: house.surroundings.hindrance().map(str::to_owned),
         time: shown(house.clock.wall()),
     })
 }
@@ -28,13 +29,12 @@ pub(crate) async fn health(_call: Box<Call>) -> Answer {
     Answer::text("text/plain", "ok\n".to_owned())
 }
 
-/// `GET /readyz`: requests can be served.
+/// `GET /readyz`: requests can be served; else what is in the way.
 pub(crate) async fn readiness(call: Box<Call>) -> Answer {
-    let (status, text) = match call.house.surroundings.is_ready() {
-        true => (StatusCode::OK, "ready\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-    };
-    Answer::text("text/plain", text.to_owned()).status(status)
+    match call.house.surroundings.hindrance() {
+        None => Answer::text("text/plain", "ready\n".to_owned()),
+        Some(why) => Answer::text("text/plain", format!("not ready: {why}\n")).status(StatusCode::SERVICE_UNAVAILABLE),
+    }
 }
 
 /// `GET /metrics`

@@ -61,7 +61,7 @@ struct Open {
     unsynced: Vec<(u64, Arc<File>)>,
     /// Newest segment whose name is on stable storage.
     named: u64,
-    /// Whether space was given back and not yet taken again: then only urgent rows are written.
+    /// Whether space was given back and not yet taken again.
     is_tapped: bool,
     broken: Option<String>,
 }
@@ -202,12 +202,14 @@ impl Files {
         if let Some(why) = &open.broken {
             return Err(SinkError::Broken(why.clone()));
         }
-        if open.is_tapped && !urgent {
+        // The first half is for every row, so that reads go on for a while; the second for what must.
+        let kept = if urgent { 0 } else { open.reserve.half() };
+        if open.is_tapped && open.reserve.left() <= kept && !urgent {
             return Err(SinkError::Full);
         }
         let needed = u64::try_from(frames.len().saturating_add(HEADER_BYTES)).unwrap_or(u64::MAX);
         let mut written = self.put(&mut open, place, frames);
-        while urgent && is_full(&written) && open.reserve.release(needed) {
+        while is_full(&written) && open.reserve.left() > kept && open.reserve.release(needed) {
             open.is_tapped = true;
             #[cfg(test)]
             self.space.fetch_add(1 << 20, Ordering::SeqCst);

@@ -34,6 +34,11 @@ impl Reserve {
         self.left
     }
 
+    /// What only urgent rows may use.
+    pub(super) fn half(&self) -> u64 {
+        self.whole / 2
+    }
+
     pub(super) fn is_whole(&self) -> bool {
         self.left >= self.whole
     }

@@ -10,6 +10,7 @@
 mod canary;
 mod edges;
 mod floods;
+mod full;
 mod house;
 mod http;
 mod life;

@@ -26,7 +26,7 @@ use folder::{Folder, Found};
 use layout::{DbFile, NUMBER_MAX, SHARDS};
 use ledger_file::{Job, LedgerFile, Unlooked};
 use reads::Readers;
-use records_file::{Fold, RecordsFile, stopped};
+use records_file::{Errand, RecordsFile, stopped};
 use reserve::Reserve;
 use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -41,7 +41,7 @@ pub struct SqliteOptions {
     pub folder: PathBuf,
     /// Whether an absent or empty folder becomes a new store. A folder that lost its ledger never does.
     pub create: bool,
-    /// Bytes kept back for [`Sqlite::release_reserve`]; 0 for none.
+    /// Bytes kept back for [`Storage::release_reserve`]; 0 for none.
     pub reserve_bytes: u64,
     /// How `ledger.db` is laid out.
     pub ledger: FileOptions,
@@ -86,7 +86,7 @@ pub struct Sqlite {
     ledger: Readers,
     records: Readers,
     commits: Option<SyncSender<Job>>,
-    folds: Option<SyncSender<Fold>>,
+    folds: Option<SyncSender<Errand>>,
     threads: Vec<JoinHandle<()>>,
     reserve: Arc<Reserve>,
     _folder: Folder,
@@ -105,7 +105,7 @@ impl Sqlite {
         let health = Arc::new(Health::default());
         let reserve = Arc::new(Reserve::new(folder.path("reserve"), options.reserve_bytes));
         let (commits, jobs) = sync_channel(QUEUE_MAX);
-        let (folds, runs) = sync_channel::<Fold>(QUEUE_MAX);
+        let (folds, runs) = sync_channel::<Errand>(QUEUE_MAX);
         let ledger = LedgerFile {
             conn: ledger,
             health: Arc::clone(&health),
@@ -139,15 +139,7 @@ impl Sqlite {
         })
     }
 
-    /// Gives the reserved space back to a full disk, for small writes that revoke; says whether there was any.
-    ///
-    /// The store cannot tell a revocation from another write: whoever calls this holds other writes back until
-    /// [`Sqlite::restore_reserve`] succeeds.
-    pub fn release_reserve(&self) -> bool {
-        self.reserve.release()
-    }
-
-    /// Takes the reserved space again; says whether it is held. Writes that many bytes: not for an async task.
+    /// Takes the reserved space; says whether it is held. Waits for the disk: not for an async task.
     pub fn restore_reserve(&self) -> bool {
         self.reserve.hold()
     }
@@ -222,7 +214,7 @@ impl Storage for Sqlite {
                 return Commit::Refused(Cause::Invalid(what));
             }
             let (answer, done) = oneshot::channel();
-            send(self.folds.as_ref(), Fold { run, answer }, done).await
+            send(self.folds.as_ref(), Errand::Fold(run, answer), done).await
         })
     }
 
@@ -243,6 +235,18 @@ impl Storage for Sqlite {
         Box::pin(async move {
             self.readable()?;
             self.ledger.head(shard)
+        })
+    }
+
+    fn release_reserve(&self) -> bool {
+        self.reserve.release()
+    }
+
+    fn has_room(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async move {
+            let (answer, told) = oneshot::channel();
+            let asked = self.folds.as_ref().map(|queue| queue.try_send(Errand::Room(answer)));
+            matches!(asked, Some(Ok(()))) && told.await.unwrap_or(false)
         })
     }
 }

@@ -12,11 +12,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use tokio::sync::oneshot;
 
-/// A run and who waits for it.
+/// What the thread is asked to do, and who waits for it.
 #[derive(Debug)]
-pub(super) struct Fold {
-    pub(super) run: Run,
-    pub(super) answer: oneshot::Sender<Commit>,
+pub(super) enum Errand {
+    Fold(Run, oneshot::Sender<Commit>),
+    /// Whether the disk has room again.
+    Room(oneshot::Sender<bool>),
 }
 
 /// The writing side of `records.db`.
@@ -34,12 +35,17 @@ pub(super) struct RecordsFile {
 
 impl RecordsFile {
     /// Serves until the sender is gone.
-    pub(super) fn run(mut self, folds: &Receiver<Fold>) {
+    pub(super) fn run(mut self, errands: &Receiver<Errand>) {
         let _told_by_reserve_held = self.reserve.hold();
-        while let Ok(Fold { run, answer }) = folds.recv() {
-            let end = self.apply(run);
-            let _caller_may_be_gone = answer.send(end);
-            self.tidy();
+        while let Ok(errand) = errands.recv() {
+            match errand {
+                Errand::Fold(run, answer) => {
+                    let end = self.apply(run);
+                    let _caller_may_be_gone = answer.send(end);
+                    self.tidy();
+                }
+                Errand::Room(answer) => drop(answer.send(self.reserve.has_room())),
+            }
         }
     }
 

@@ -155,7 +155,7 @@ fn ft_05_the_reserve_lets_a_small_write_through_on_a_full_disk() {
         Batch { puts: vec![put], ..plain.bare() }
     };
     let ballast = folder.path().join("ballast");
-    std::fs::write(&ballast, vec![1; 2 << 20]).unwrap();
+    std::fs::write(&ballast, vec![1; 4 << 20]).unwrap();
     let mut number = 1;
     while driver.commit(large(number)) == Commit::Done {
         number += 1;
@@ -170,11 +170,15 @@ fn ft_05_the_reserve_lets_a_small_write_through_on_a_full_disk() {
         Commit::Refused(Cause::Full),
         "the disk is full to the brim"
     );
-    assert!(!store.reserve_held() || store.release_reserve());
+    assert!(!block_on(store.has_room()), "room was found on a full disk");
+    assert!(store.reserve_held(), "looking for room gave the reserve up");
+    assert!(store.release_reserve() && !store.release_reserve());
     assert_eq!(driver.commit(Plain::new(number, 1).batch()), Commit::Done, "no room was made");
-    assert!(!store.reserve_held());
+    assert!(!block_on(store.has_room()) && !store.reserve_held());
     assert_eq!(driver.one(&Plain::new(1, 1).key(Kind::Blob, 0)).map(|value| value.len()), Some(200_000));
     std::fs::remove_file(&ballast).unwrap();
+    assert!(block_on(store.has_room()) && store.reserve_held(), "what was given up was not taken back");
+    assert_eq!(folder.path().join("data/reserve").metadata().unwrap().len(), 2 << 20);
     number += 1;
     assert_eq!(driver.commit(large(number)), Commit::Done, "space came back and was not used");
     drop(store);

@@ -36,6 +36,9 @@ impl Command for Delete {
     fn reads(&self) -> Vec<RecordName> {
         vec![secret_name(&self.path)]
     }
+    fn takes_away(&self) -> bool {
+        true
+    }
 
     fn decide(&self, view: &View, cx: &Context<'_>) -> Result<Outcome, Halt> {
         let secret = existing(view, &self.path)?;

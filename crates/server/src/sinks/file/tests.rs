@@ -116,22 +116,28 @@ async fn a_chunk_replaces_what_a_failed_one_left() {
 }
 
 #[tokio::test]
-async fn ft_05_on_a_full_disk_only_urgent_rows_use_the_reserve_and_space_returns_by_itself() {
+async fn ft_05_on_a_full_disk_reads_use_half_the_reserve_urgent_rows_all_of_it_and_space_returns_by_itself() {
     let root = tempfile::tempdir().unwrap();
     let sink = open(&root.path().join("access")).unwrap();
     assert_eq!(sink.reserve_left(), 4 << 20);
     append(&sink, 1, 0, b"before", false).await.unwrap();
     sink.files.space.store(0, Ordering::SeqCst);
-    assert_eq!(append(&sink, 1, 6, b"read", false).await, Err(SinkError::Full));
-    append(&sink, 1, 6, b"revoked", true).await.unwrap();
+    append(&sink, 1, 6, b"reading", false).await.unwrap();
     assert_eq!(sink.reserve_left(), 3 << 20);
-    assert_eq!(append(&sink, 1, 13, b"read", false).await, Err(SinkError::Full), "given back for urgent rows only");
-    append(&sink, 1, 13, b"again", true).await.unwrap();
+    sink.files.space.store(0, Ordering::SeqCst);
+    append(&sink, 1, 13, b"again", false).await.unwrap();
+    assert_eq!(sink.reserve_left(), 2 << 20);
+    assert_eq!(append(&sink, 1, 18, b"read", false).await, Err(SinkError::Full), "the rest is for urgent rows only");
+    sink.files.space.store(0, Ordering::SeqCst);
+    append(&sink, 1, 18, b"revoked", true).await.unwrap();
+    assert_eq!(sink.reserve_left(), 1 << 20);
+    assert_eq!(append(&sink, 1, 25, b"read", false).await, Err(SinkError::Full), "given back for urgent rows only");
+    append(&sink, 1, 25, b"still", true).await.unwrap();
     sink.files.space.store(u64::MAX, Ordering::SeqCst);
     sink.sync().await.unwrap();
     assert_eq!(sink.reserve_left(), 4 << 20);
-    append(&sink, 1, 18, b"read", false).await.unwrap();
-    assert_eq!(frames(&sink, 1).await, b"beforerevokedagainread");
+    append(&sink, 1, 30, b"read", false).await.unwrap();
+    assert_eq!(frames(&sink, 1).await, b"beforereadingagainrevokedstillread");
     let blocks = root.path().join("access/reserve").metadata().unwrap().blocks() * 512;
     assert!(blocks >= 4 << 20, "real blocks: {blocks}");
 }
