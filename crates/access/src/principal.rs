@@ -178,6 +178,7 @@ impl Command for PutPrincipal {
     fn reads(&self) -> Vec<RecordName> {
         vec![record_name(&self.name)]
     }
+
     fn takes_away(&self) -> bool {
         self.disabled
     }

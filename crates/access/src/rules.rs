@@ -70,10 +70,8 @@ impl Rules for AccessRules {
             Fact::PrincipalWritten(principal::Written::V1 { entity, name, .. }) => {
                 vec![principal::record_name(&principal_name(&name)?), principal::entity_record_name(entity)]
             }
-            Fact::PolicyWritten(policy::Written::V1 { name, .. })
-            | Fact::PolicyRemoved(policy::Removed::V1 { name }) => {
-                vec![policy::record_name(&policy_name(&name)?)]
-            }
+            Fact::PolicyWritten(written) => vec![policy::record_name(&policy_name(written.name())?)],
+            Fact::PolicyRemoved(policy::Removed::V1 { name }) => vec![policy::record_name(&policy_name(&name)?)],
         })
     }
 
@@ -109,12 +107,14 @@ impl Rules for AccessRules {
                     changed,
                 }))
             }
-            Fact::PolicyWritten(policy::Written::V1 { text, .. }) => record(&StoredPolicy::V1(PolicyV1 {
-                text,
-                written: event.stamp.time,
-                by: event.stamp.actor.entity,
-                position: event.stamp.position.index,
-            })),
+            Fact::PolicyWritten(written) => {
+                let (time, by, position) = (event.stamp.time, event.stamp.actor.entity, event.stamp.position.index);
+                let policy = |text| PolicyV1 { text, written: time, by, position };
+                record(&match written {
+                    policy::Written::V1 { text, .. } => StoredPolicy::V1(policy(text)),
+                    policy::Written::V2 { text, checked, .. } => StoredPolicy::V2(policy(text), checked),
+                })
+            }
         }
     }
 }

@@ -341,6 +341,7 @@ impl Command for RevokeSession {
     fn reads(&self) -> Vec<RecordName> {
         vec![id_record_name(self.id)]
     }
+
     fn takes_away(&self) -> bool {
         true
     }

@@ -2,7 +2,6 @@
 
 use crate::app::App;
 use crate::authenticate::damaged;
-use crate::cursor::Cursors;
 use crate::grant::{Authorized, Done, bug};
 use crate::limits;
 use crate::reply::{Changed, Page};
@@ -107,9 +106,9 @@ async fn load(ledger: &Ledger, tenant: TenantId) -> Result<(PolicyStore, u64), R
     loop {
         let page = ledger.children(tenant, RecordKind::POLICY, &[], after, FETCH).await?;
         for child in &page {
-            let StoredPolicy::V1(stored) = StoredPolicy::decode(&child.body).map_err(damaged)?;
-            store.load(PolicyName::parse(&child.name)?, &stored.text);
-            generation = generation.max(stored.position);
+            let stored = StoredPolicy::decode(&child.body).map_err(damaged)?;
+            store.load_stored(PolicyName::parse(&child.name)?, &stored);
+            generation = generation.max(stored.policy().position);
         }
         after = page.last().map(|child| child.id);
         if page.len() < FETCH {
@@ -121,8 +120,8 @@ async fn load(ledger: &Ledger, tenant: TenantId) -> Result<(PolicyStore, u64), R
 async fn refresh(ledger: &Ledger, tenant: TenantId, store: &mut PolicyStore, name: &PolicyName) -> Result<(), Refusal> {
     match ledger.record(tenant, &policy::record_name(name)).await? {
         Some(record) => {
-            let StoredPolicy::V1(stored) = StoredPolicy::decode(&record).map_err(damaged)?;
-            store.load(name.clone(), &stored.text);
+            let stored = StoredPolicy::decode(&record).map_err(damaged)?;
+            store.load_stored(name.clone(), &stored);
         }
         None => {
             store.remove(name);
@@ -161,7 +160,7 @@ pub async fn get(grant: Authorized) -> Result<Policy, Refusal> {
     let name = name(&grant)?;
     let missing = || Refusal::new(&POLICY_NOT_FOUND, "there is no policy of this name");
     let record = grant.ledger().record(grant.tenant(), &policy::record_name(&name)).await?.ok_or_else(missing)?;
-    let StoredPolicy::V1(stored) = StoredPolicy::decode(&record).map_err(damaged)?;
+    let stored = StoredPolicy::decode(&record).map_err(damaged)?.into_policy();
     let broken = ValidPolicy::parse(name.clone(), &stored.text).is_err();
     let changed = Some(stored.written);
     Ok(Policy { name: name.as_str().to_owned(), text: stored.text, changed, built_in: false, broken })
@@ -170,7 +169,7 @@ pub async fn get(grant: Authorized) -> Result<Policy, Refusal> {
 /// Lists policies by name, the built-in ones first. Errors: `cursor.invalid`.
 pub async fn list(grant: Authorized, cursor: Option<String>, limit: Option<u64>) -> Result<Page<Policy>, Refusal> {
     let bound: [&[u8]; 1] = [b"policy.list"];
-    let cursors: &Cursors = grant.app.cursors();
+    let cursors = grant.app.cursors();
     let after: Option<String> = cursor.map(|text| cursors.read(grant.tenant(), &bound, &text)).transpose()?;
     let all = {
         let stores = grant.app.policies().stores.lock().await;
@@ -180,7 +179,7 @@ pub async fn list(grant: Authorized, cursor: Option<String>, limit: Option<u64>)
         Some(after) => all.iter().position(|listed| listed.name.as_str() == after).map_or(all.len(), |at| at + 1),
         None => 0,
     };
-    let limit = limits::page(limit);
+    let limit = limits::page(limit)?;
     let mut items = Vec::new();
     for listed in all.iter().skip(start).take(limit) {
         items.push(shown(&grant, listed).await?);
@@ -196,7 +195,7 @@ async fn shown(grant: &Authorized, listed: &Listed) -> Result<Policy, Refusal> {
     if !listed.built_in
         && let Some(record) = grant.ledger().record(grant.tenant(), &policy::record_name(&listed.name)).await?
     {
-        let StoredPolicy::V1(stored) = StoredPolicy::decode(&record).map_err(damaged)?;
+        let stored = StoredPolicy::decode(&record).map_err(damaged)?.into_policy();
         changed = Some(stored.written);
     }
     let Listed { name, text, built_in, broken } = listed.clone();

@@ -12,7 +12,7 @@ mod statement;
 mod store;
 
 pub use parse::ValidPolicy;
-pub use record::{PolicyV1, PutPolicy, REMOVED, RemovePolicy, StoredPolicy, WRITTEN, record_name};
+pub use record::{Checked, PolicyV1, PutPolicy, REMOVED, RemovePolicy, StoredPolicy, WRITTEN, record_name};
 pub use schema::schema_text;
 pub use snapshot::Snapshot;
 pub use store::{Listed, PolicyStore};

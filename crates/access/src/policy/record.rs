@@ -1,6 +1,7 @@
 //! Policies as stored, and the commands that write and remove them.
 
 use super::parse::ValidPolicy;
+use super::schema::checked_here;
 use crate::codec::{decode, encode};
 use crate::name::PolicyName;
 use crypto::WallMs;
@@ -20,7 +21,13 @@ pub const REMOVED: &str = "policy.removed";
 pub enum StoredPolicy {
     /// First form.
     V1(PolicyV1),
+    /// With what it was checked against.
+    V2(PolicyV1, Checked),
 }
+
+/// Digest of the schema that a text was checked against when it was written, and of how.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Checked(pub(crate) [u8; 16]);
 
 /// A policy as stored, first form.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -40,6 +47,25 @@ impl StoredPolicy {
     pub fn decode(bytes: &[u8]) -> Result<StoredPolicy, Damaged> {
         decode("policy record", bytes)
     }
+
+    /// The policy, whichever form it is stored in.
+    pub fn policy(&self) -> &PolicyV1 {
+        match self {
+            StoredPolicy::V1(policy) | StoredPolicy::V2(policy, _) => policy,
+        }
+    }
+
+    /// The same, taken out.
+    pub fn into_policy(self) -> PolicyV1 {
+        match self {
+            StoredPolicy::V1(policy) | StoredPolicy::V2(policy, _) => policy,
+        }
+    }
+
+    /// Whether it was checked as this build checks.
+    pub(crate) fn is_checked(&self) -> bool {
+        matches!(self, StoredPolicy::V2(_, checked) if Some(*checked) == checked_here())
+    }
 }
 
 /// The record of a policy; all of them are children of the tenant.
@@ -50,6 +76,15 @@ pub fn record_name(name: &PolicyName) -> RecordName {
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Written {
     V1 { name: String, text: String },
+    V2 { name: String, text: String, checked: Checked },
+}
+
+impl Written {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Written::V1 { name, .. } | Written::V2 { name, .. } => name,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -80,7 +115,11 @@ impl Command for PutPolicy {
         if self.policy.name().is_built_in() {
             return Err(Refusal::new(&code::POLICY_BUILT_IN, "this policy belongs to the product").into());
         }
-        let written = Written::V1 { name: self.policy.name().as_str().to_owned(), text: self.policy.text().to_owned() };
+        let (name, text) = (self.policy.name().as_str().to_owned(), self.policy.text().to_owned());
+        let written = match checked_here() {
+            Some(checked) => Written::V2 { name, text, checked },
+            None => Written::V1 { name, text },
+        };
         Ok(Outcome::new(vec![Event { kind: WRITTEN, body: encode(&written)? }], Vec::new()))
     }
 }
@@ -102,6 +141,7 @@ impl Command for RemovePolicy {
     fn reads(&self) -> Vec<RecordName> {
         vec![record_name(&self.name)]
     }
+
     fn takes_away(&self) -> bool {
         true
     }

@@ -1,5 +1,6 @@
 //! The Cedar schema, made from the tables of actions and resources.
 
+use super::record::Checked;
 use crate::action::Action;
 use crate::resource::{Part, ResourceKind};
 use cedar_policy::{EntityTypeName, EntityUid, Schema, Validator};
@@ -89,6 +90,16 @@ impl Types {
 pub(crate) fn types() -> Option<&'static Types> {
     static TYPES: LazyLock<Option<Types>> = LazyLock::new(Types::make);
     TYPES.as_ref()
+}
+
+/// What a policy that [`super::ValidPolicy::parse`] takes was checked against: stored with it, so that the same build, and
+/// every later one with the same schema, need not check its types again. Raise the number when a check gets stricter.
+pub(crate) fn checked_here() -> Option<Checked> {
+    static DIGEST: LazyLock<Option<Checked>> = LazyLock::new(|| {
+        let whole = crypto::sha256(format!("1 {}\n{}", cedar_policy::get_lang_version(), schema_text()).as_bytes());
+        whole.first_chunk().map(|head| Checked(*head))
+    });
+    *DIGEST
 }
 
 #[cfg(test)]

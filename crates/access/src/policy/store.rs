@@ -2,6 +2,7 @@
 
 use super::built_in;
 use super::parse::ValidPolicy;
+use super::record::StoredPolicy;
 use super::snapshot::Snapshot;
 use crate::limits::{POLICIES_MAX, STATEMENTS_MAX};
 use crate::name::PolicyName;
@@ -26,6 +27,8 @@ pub struct Listed {
 #[derive(Clone, Debug, Default)]
 pub struct PolicyStore {
     policies: BTreeMap<PolicyName, Stored>,
+    // INVARIANT: the sum over `policies`; they are too many to be counted at each change.
+    statements: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -33,6 +36,15 @@ enum Stored {
     Valid(Arc<ValidPolicy>),
     /// Stored once, refused by this build. Kept, because leaving out a forbid would open what it closed.
     Broken,
+}
+
+impl Stored {
+    fn statements_count(&self) -> usize {
+        match self {
+            Stored::Valid(policy) => policy.statements_count(),
+            Stored::Broken => 0,
+        }
+    }
 }
 
 impl PolicyStore {
@@ -45,15 +57,10 @@ impl PolicyStore {
     ///
     /// Errors: `policy.invalid` past a bound (nothing happened).
     pub fn check(&self, policy: &ValidPolicy) -> Result<(), Refusal> {
-        let others = self.policies.iter().filter(|(name, _)| *name != policy.name());
-        let (policies, statements) =
-            others.fold((1_usize, policy.statements_count()), |(policies, count), (_, stored)| {
-                let more = match stored {
-                    Stored::Valid(other) => other.statements_count(),
-                    Stored::Broken => 0,
-                };
-                (policies.saturating_add(1), count.saturating_add(more))
-            });
+        let before = self.policies.get(policy.name());
+        let policies = self.policies.len().saturating_add(usize::from(before.is_none()));
+        let replaced = before.map_or(0, Stored::statements_count);
+        let statements = self.statements.saturating_sub(replaced).saturating_add(policy.statements_count());
         if policies > POLICIES_MAX || statements > STATEMENTS_MAX {
             let why = format!("a tenant has at most {POLICIES_MAX} policies with {STATEMENTS_MAX} statements in all");
             return Err(Refusal::new(&code::POLICY_INVALID, why));
@@ -64,8 +71,21 @@ impl PolicyStore {
     /// Puts a policy in, replacing one of the same name. Errors: as `check`.
     pub fn put(&mut self, policy: Arc<ValidPolicy>) -> Result<(), Refusal> {
         self.check(&policy)?;
-        self.policies.insert(policy.name().clone(), Stored::Valid(policy));
+        self.insert(policy.name().clone(), Stored::Valid(policy));
         Ok(())
+    }
+
+    fn insert(&mut self, name: PolicyName, stored: Stored) {
+        self.statements = self.statements.saturating_add(stored.statements_count());
+        let replaced = self.policies.insert(name, stored);
+        self.forget(replaced);
+    }
+
+    /// Takes what is not there any more out of the sum; whether it was there.
+    fn forget(&mut self, gone: Option<Stored>) -> bool {
+        let statements = gone.as_ref().map_or(0, Stored::statements_count);
+        self.statements = self.statements.saturating_sub(statements);
+        gone.is_some()
     }
 
     /// Takes in a policy as stored. One that this build refuses is kept as broken: until it is mended or
@@ -73,16 +93,29 @@ impl PolicyStore {
     ///
     /// Returns the refusal, to be logged.
     pub fn load(&mut self, name: PolicyName, text: &str) -> Option<Refusal> {
-        let parsed = ValidPolicy::parse(name.clone(), text).and_then(|policy| self.put(Arc::new(policy)));
+        self.take(name.clone(), ValidPolicy::parse(name, text))
+    }
+
+    /// As [`PolicyStore::load`], without checking the types again where that was done against the same schema.
+    pub fn load_stored(&mut self, name: PolicyName, stored: &StoredPolicy) -> Option<Refusal> {
+        match stored.is_checked() {
+            true => self.take(name.clone(), ValidPolicy::checked_before(name, &stored.policy().text)),
+            false => self.load(name, &stored.policy().text),
+        }
+    }
+
+    fn take(&mut self, name: PolicyName, parsed: Result<ValidPolicy, Refusal>) -> Option<Refusal> {
+        let parsed = parsed.and_then(|policy| self.put(Arc::new(policy)));
         if parsed.is_err() {
-            self.policies.insert(name, Stored::Broken);
+            self.insert(name, Stored::Broken);
         }
         parsed.err()
     }
 
     /// Takes a policy out; whether it was there.
     pub fn remove(&mut self, name: &PolicyName) -> bool {
-        self.policies.remove(name).is_some()
+        let gone = self.policies.remove(name);
+        self.forget(gone)
     }
 
     /// One policy, built-in ones too.
@@ -116,4 +149,43 @@ impl PolicyStore {
 
 fn listed(policy: &ValidPolicy, built_in: bool) -> Listed {
     Listed { name: policy.name().clone(), text: policy.text().to_owned(), built_in, broken: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_counted_through_every_change() {
+        let name = |name: &str| PolicyName::parse(name).unwrap();
+        let text = |count: usize| "permit (principal, action, resource is Secret);\n".repeat(count);
+        let mut store = PolicyStore::new();
+        let put = |store: &mut PolicyStore, of: &str, count: usize| {
+            store.put(Arc::new(ValidPolicy::parse(name(of), &text(count)).unwrap())).unwrap();
+        };
+        put(&mut store, "a", 3);
+        put(&mut store, "b", 2);
+        assert_eq!(store.statements, 5);
+        put(&mut store, "a", 1);
+        assert_eq!(store.statements, 3, "replaced");
+        assert!(store.load(name("b"), "no policy").is_some());
+        assert_eq!(store.statements, 1, "broken");
+        put(&mut store, "b", 4);
+        assert!(store.remove(&name("a")) && !store.remove(&name("a")));
+        assert_eq!(store.statements, 4, "removed");
+        store.statements = STATEMENTS_MAX;
+        assert!(store.check(&ValidPolicy::parse(name("b"), &text(4)).unwrap()).is_ok());
+        assert!(store.check(&ValidPolicy::parse(name("b"), &text(5)).unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_policy_checked_before_is_taken_without_its_types() {
+        let known = |n: usize| PolicyName::parse(&format!("p{n}")).unwrap();
+        let text = "permit (principal in Role::\"r\", action, resource in Path::\"a/b\") when { context.tls };";
+        for n in 0..3 {
+            let before = ValidPolicy::checked_before(known(n), text).unwrap();
+            let whole = ValidPolicy::parse(known(n), text).unwrap();
+            assert_eq!((before.text(), before.statements_count()), (whole.text(), whole.statements_count()));
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What is decided, and by which rules.
 
 use crate::support::{TENANT, World, decider, folder, here, policy, secret};
+use access::policy::{PolicyV1, PutPolicy, StoredPolicy, record_name};
 use access::{Action, Decider, Decision, DenyReason, Part, PolicyName, PolicyStore, PrincipalName, RequestContext};
 use access::{Resource, SessionFacts};
 use std::sync::Arc;
@@ -298,4 +299,20 @@ fn a_policy_this_build_cannot_read_denies_all_but_mending_it() {
     store.remove(&name);
     decider.install(TENANT, Arc::new(store.snapshot(2)));
     assert!(may_read(&decider, &reader, "team1/a"));
+}
+
+#[test]
+fn a_stored_policy_is_taken_as_checked_only_where_this_build_checked_it() {
+    let name = || PolicyName::parse("p").unwrap();
+    let valid = policy("p", "forbid (principal, action, resource) when { context.tls };");
+    let mut world = World::new();
+    world.submit(&ledger::Actor::SYSTEM, &PutPolicy::new(valid)).unwrap();
+    let stored = StoredPolicy::decode(&world.records[&record_name(&name())]).unwrap();
+    assert!(PolicyStore::new().load_stored(name(), &stored).is_none());
+    // The same text as a build before this one stored it, and one that no build of this schema takes.
+    let old = |text: &str| StoredPolicy::V1(PolicyV1 { text: text.to_owned(), ..stored.policy().clone() });
+    assert!(PolicyStore::new().load_stored(name(), &old(&stored.policy().text)).is_none());
+    let gone = old("forbid (principal, action, resource) when { context.gone };");
+    let mut store = PolicyStore::new();
+    assert!(store.load_stored(name(), &gone).is_some() && store.list().iter().any(|listed| listed.broken));
 }

@@ -219,7 +219,7 @@ fn policies_are_stored_as_written_and_removed_by_name() {
     let name = PolicyName::parse("readers").unwrap();
     world.submit(&owner, &PutPolicy::new(crate::support::policy("readers", text))).unwrap();
     let record = access::policy::record_name(&name);
-    let StoredPolicy::V1(stored) = StoredPolicy::decode(&world.records[&record]).unwrap();
+    let stored = StoredPolicy::decode(&world.records[&record]).unwrap().into_policy();
     assert_eq!((stored.text.as_str(), stored.by, stored.position), (text, owner.entity, world.index - 1));
     world.submit(&owner, &RemovePolicy::new(name.clone())).unwrap();
     assert!(!world.records.contains_key(&record));
