@@ -95,6 +95,9 @@ pub async fn verify_data_dir(data: &Path, seal: Option<&Path>, key: Option<&str>
     let seal = seal.map(open_seal).transpose()?;
     let store = inspect(data).await?;
     let mut findings = Findings::default();
+    if store.lacks_records() {
+        findings.bad.push("`records.db` is missing; nothing is lost: `aumbry ledger rebuild` makes it again".into());
+    }
     let damaged = {
         let store = Arc::clone(&store);
         tokio::task::spawn_blocking(move || store.verify()).await

@@ -89,6 +89,7 @@ pub struct Sqlite {
     folds: Option<SyncSender<Errand>>,
     threads: Vec<JoinHandle<()>>,
     reserve: Arc<Reserve>,
+    lacks_records: bool,
     _folder: Folder,
 }
 
@@ -135,6 +136,7 @@ impl Sqlite {
             folds: Some(folds),
             threads,
             reserve,
+            lacks_records: false,
             _folder: folder,
         })
     }
@@ -152,6 +154,11 @@ impl Sqlite {
     /// Why writes are refused since a failed flush or damage, if they are. The process should end.
     pub fn broken(&self) -> Option<String> {
         self.health.broken()
+    }
+
+    /// Whether an inspected folder has no `records.db`; a store that is open for writing made it again.
+    pub fn lacks_records(&self) -> bool {
+        self.lacks_records
     }
 
     /// Lists what is damaged, file by file and row by row; empty when all is well. Reads everything: not for an async

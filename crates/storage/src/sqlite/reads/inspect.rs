@@ -13,7 +13,8 @@ use std::sync::Arc;
 impl Sqlite {
     /// Opens the store of a folder for reading and leaves every file as it is, also after a crash; refuses all writes.
     ///
-    /// Refuses what [`Sqlite::open`] refuses. A missing `records.db` reads as an empty one.
+    /// Refuses what [`Sqlite::open`] refuses. A missing `records.db` reads as an empty one, and [`Sqlite::lacks_records`]
+    /// tells.
     pub fn inspect(folder: &Path) -> Result<Sqlite, OpenError> {
         let held = Folder::visit(folder)?;
         if held.look()? == Found::Nothing {
@@ -38,6 +39,7 @@ impl Sqlite {
             folds: None,
             threads: Vec::new(),
             reserve: Arc::new(Reserve::new(held.path("reserve"), 0)),
+            lacks_records: !held.has(DbFile::Records),
             _folder: held,
         })
     }
