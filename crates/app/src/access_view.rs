@@ -82,7 +82,7 @@ pub async fn query(grant: Authorized, query: AccessQuery) -> Result<Page<RowShow
     if query.proof {
         parts.access_log.close(&*parts.anchor).await?;
     }
-    let mut page = parts.access_log.query(&filter, from, limits::page(query.limit)).await?;
+    let mut page = parts.access_log.query(&filter, from, limits::page(query.limit)?).await?;
     page.rows.retain(|row| covers(&grant, row.row.path.as_deref()));
     let proofs = match query.proof {
         true => parts.access_log.prove(&page.rows, &*parts.anchor).await?.into_iter().map(Some).collect(),

@@ -1,7 +1,7 @@
 //! The ledger as seen from outside: checkpoint, key, entries, proofs, tiles.
 
 use crate::grant::Authorized;
-use crate::limits::ENTRIES_MAX;
+use crate::limits;
 use access::Action;
 use bytes::Bytes;
 use crypto::merkle::{Tile, leaf_hash};
@@ -54,13 +54,14 @@ pub async fn verifier_key(grant: Authorized) -> Result<String, Refusal> {
 }
 
 /// Entries from `from` on. Of other tenants' entries the leaf hash only, unless the right covers the cluster.
+/// Errors: `ledger.range`; `request.invalid` for a limit out of range.
 pub async fn entries(grant: Authorized, from: u64, limit: Option<u64>) -> Result<Entries, Refusal> {
-    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| (1..=ENTRIES_MAX).contains(limit));
+    let limit = limits::page(limit)?;
     let size = grant.ledger().head().size;
     if from > size {
         return Err(Refusal::new(&LEDGER_RANGE, "the ledger has fewer entries"));
     }
-    let found = grant.ledger().entries(from, limit.unwrap_or(ENTRIES_MAX)).await?;
+    let found = grant.ledger().entries(from, limit).await?;
     let items = found.iter().filter(|entry| entry.index < size).map(|entry| shown(&grant, entry));
     Ok(Entries { items: items.collect::<Result<_, _>>()?, size })
 }

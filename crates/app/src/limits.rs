@@ -1,6 +1,9 @@
 //! All limits of use cases, with units. Each is tested at the limit and one past it.
 
-/// Items on one page of a list; 0, absent and more all mean this many.
+use ledger::Refusal;
+use ledger::code::REQUEST_INVALID;
+
+/// Items on one page of a list, entries of the ledger included; absent means this many.
 pub const PAGE_ITEMS_MAX: usize = 1_000;
 /// Children of a folder that can be sorted by name.
 pub const SORTED_CHILDREN_MAX: usize = 10_000;
@@ -26,14 +29,14 @@ pub const PREPARING_MAX: usize = 64;
 pub const PREPARE_WAITING_MAX: usize = 1_024;
 /// Keys re-wrapped in one step of a sweep.
 pub const SWEEP_KEYS_MAX: usize = 500;
-/// Entries of the ledger in one answer.
-pub const ENTRIES_MAX: usize = 1_000;
 
-/// The page size for what a caller asked for.
-pub(crate) fn page(asked: Option<u64>) -> usize {
-    match asked.and_then(|asked| usize::try_from(asked).ok()) {
-        Some(asked) if (1..=PAGE_ITEMS_MAX).contains(&asked) => asked,
-        _ => PAGE_ITEMS_MAX,
+/// The page size for what a caller asked for, the largest if nothing. Errors: `request.invalid` outside the range.
+pub(crate) fn page(asked: Option<u64>) -> Result<usize, Refusal> {
+    let within = |asked: &usize| (1..=PAGE_ITEMS_MAX).contains(asked);
+    match asked.map(|asked| usize::try_from(asked).ok().filter(within)) {
+        None => Ok(PAGE_ITEMS_MAX),
+        Some(Some(asked)) => Ok(asked),
+        Some(None) => Err(Refusal::new(&REQUEST_INVALID, format!("`limit` is 1 to {PAGE_ITEMS_MAX}"))),
     }
 }
 
@@ -42,12 +45,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn http_13_page_sizes_outside_the_range_mean_the_largest_page() {
-        assert_eq!(page(None), 1_000);
-        assert_eq!(page(Some(0)), 1_000);
-        assert_eq!(page(Some(1)), 1);
-        assert_eq!(page(Some(1_000)), 1_000);
-        assert_eq!(page(Some(1_001)), 1_000);
-        assert_eq!(page(Some(1_000_000_000_000)), 1_000);
+    fn http_13_a_page_size_outside_the_range_is_refused_with_the_range() {
+        assert_eq!(page(None), Ok(1_000));
+        assert_eq!(page(Some(1)), Ok(1));
+        assert_eq!(page(Some(1_000)), Ok(1_000));
+        for outside in [0, 1_001, 1_000_000_000_000, u64::MAX] {
+            let told = page(Some(outside)).unwrap_err();
+            assert_eq!(
+                (told.code.name, told.detail.as_str()),
+                ("request.invalid", "`limit` is 1 to 1000"),
+                "{outside}"
+            );
+        }
     }
 }

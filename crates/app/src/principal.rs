@@ -72,7 +72,7 @@ pub async fn list(grant: Authorized, cursor: Option<String>, limit: Option<u64>)
     let bound: [&[u8]; 1] = [b"principal.list"];
     let (cursors, tenant) = (grant.app.cursors(), grant.tenant());
     let after: Option<[u8; 16]> = cursor.map(|text| cursors.read(tenant, &bound, &text)).transpose()?;
-    let limit = limits::page(limit);
+    let limit = limits::page(limit)?;
     let found = grant.ledger().children(tenant, RecordKind::PRINCIPAL, &[], after, limit).await?;
     let last = found.last().filter(|_| found.len() == limit).map(|child| child.id);
     let next = last.map(|last| cursors.write(tenant, &bound, &last)).transpose()?;

@@ -121,6 +121,8 @@ codes! {
     REQUEST_INVALID = "request.invalid", Invalid, 400, "correct the request; the OpenAPI document names each field";
     /// A body past the limit.
     REQUEST_TOO_LARGE = "request.too_large", Invalid, 413, "send less at once";
+    /// A body that did not come whole in time.
+    REQUEST_INCOMPLETE = "request.incomplete", Invalid, 408, "send the whole body in time; nothing was done";
     /// Headers past the limit.
     REQUEST_HEADERS_TOO_LARGE = "request.headers_too_large", Invalid, 431, "send fewer or shorter headers";
     /// A media type or encoding the route does not take.

@@ -16,7 +16,7 @@ use secrets::{Labels, Secret};
 pub struct ListQuery {
     /// Where an earlier page stopped.
     pub cursor: Option<String>,
-    /// Items on the page, 1 to 1,000; anything else means 1,000.
+    /// Items on the page, 1 to 1,000; the latter if absent.
     pub limit: Option<u64>,
     /// Secrets of all folders below too, and no folders.
     pub recursive: bool,
@@ -70,7 +70,7 @@ pub async fn list(grant: Authorized, query: ListQuery) -> Result<Page<Item>, Ref
         Prefix::parse(folder).is_ok_and(|folder| grant.also(Action::SecretList, &Resource::Folder(folder)))
     };
     let mut walk = Walk::resume((grant.ledger(), grant.tenant()), &may, root.clone(), order, query.recursive, frames);
-    let limit = limits::page(query.limit);
+    let limit = limits::page(query.limit)?;
     let mut items = Vec::new();
     while items.len() < limit {
         match walk.next().await? {

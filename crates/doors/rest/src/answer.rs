@@ -5,7 +5,8 @@ use app::code::Class;
 use bytes::Bytes;
 use crypto::SecretBytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use http::{Response, StatusCode};
 use http_body_util::Full;
@@ -123,6 +124,14 @@ impl Answer {
         self
     }
 
+    /// Only the head, with the length the body would have.
+    #[must_use]
+    pub(crate) fn without_body(mut self) -> Answer {
+        let length = HeaderValue::from(self.body.len());
+        self.body = Bytes::new();
+        self.with(CONTENT_LENGTH, length)
+    }
+
     /// Its status.
     pub(crate) fn code_of_status(&self) -> StatusCode {
         self.status
@@ -191,7 +200,7 @@ mod tests {
     fn every_code_has_a_status_that_fits_its_class() {
         for code in ALL {
             let fits: &[u16] = match code.class {
-                Class::Invalid => &[400, 405, 413, 415, 422, 431],
+                Class::Invalid => &[400, 405, 408, 413, 415, 422, 431],
                 Class::Unauthenticated => &[401],
                 Class::Denied => &[403],
                 Class::NotFound => &[404],

@@ -9,21 +9,22 @@ use crate::route::{Finder, Found, Route, Takes};
 use crate::source::{Net, source_of};
 use crate::target::decoded;
 use app::code::{
-    BUG, Code, REQUEST_HEADERS_TOO_LARGE, REQUEST_INVALID, REQUEST_LIMITED, REQUEST_MEDIA_TYPE, REQUEST_METHOD,
-    REQUEST_TIMEOUT, REQUEST_TOO_LARGE, ROUTE_NOT_FOUND, SERVER_BUSY,
+    BUG, Code, REQUEST_HEADERS_TOO_LARGE, REQUEST_INCOMPLETE, REQUEST_INVALID, REQUEST_LIMITED, REQUEST_MEDIA_TYPE,
+    REQUEST_METHOD, REQUEST_TIMEOUT, REQUEST_TOO_LARGE, ROUTE_NOT_FOUND, SERVER_BUSY,
 };
 use app::{App, Arrival, Authorized, Refusal};
 use bytes::{Buf, Bytes};
 use crypto::{Clock, Entropy, SecretBytes, SecretText};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST};
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Method, Request, Response, Version};
 use http_body_util::BodyExt;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// What the door is told at the start.
@@ -119,7 +120,7 @@ impl Door {
         let began = house.clock.monotonic();
         let mut running = Running { id: [0; 16], route: house.routes.len() };
         let (parts, body) = request.into_parts();
-        let version = parts.version;
+        let (version, headless) = (parts.version, parts.method == Method::HEAD);
         house.metrics.running(true);
         let answering = AssertUnwindSafe(house.answer(parts, body, peer, &mut running)).catch_unwind();
         let answer = answering.await;
@@ -131,6 +132,7 @@ impl Door {
         house.metrics.running(false);
         let took = house.clock.monotonic().saturating_sub(began);
         house.metrics.answered(running.route, answer.code_of_status().as_u16(), took);
+        let answer = if headless { answer.without_body() } else { answer };
         answer.into_response(&id, version)
     }
 }
@@ -159,7 +161,8 @@ impl House {
         };
         // On the heap, or every future around it is moved with it.
         let work = self.found(parts, body, source, running).boxed();
-        match tokio::time::timeout(self.settings.limits.request_time_max, work).await {
+        let longest = self.settings.limits.request_time_max.saturating_add(RECORDING_TIME_MAX);
+        match tokio::time::timeout(longest, work).await {
             Ok(answer) => answer,
             Err(_late) => {
                 let why = "the request took too long; send it again with the same Idempotency-Key";
@@ -180,7 +183,9 @@ impl House {
         B: http_body::Body<Data = Bytes> + Send + Unpin,
     {
         let mut arrival = arrival(&parts, running.id, source);
-        let (at, rest) = match self.finder.find(&parts.method, parts.uri.path()) {
+        // A HEAD is its GET in everything but the body of the answer, the access row included.
+        let verb = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
+        let (at, rest) = match self.finder.find(verb, parts.uri.path()) {
             Found::Route(at, rest) => (at, rest),
             Found::OtherVerbs(verbs) => {
                 let refusal = Refusal::new(&REQUEST_METHOD, "this path does not have that verb");
@@ -198,7 +203,10 @@ impl House {
             Ok(name) => name.into_owned(),
             Err(refusal) => return self.turned_away(arrival, refusal).await,
         };
-        let body = match self.body(route, &arrival, &parts, body).await {
+        let reading = self.body(route, &arrival, &parts, body);
+        let read = tokio::time::timeout(self.settings.limits.request_time_max, reading).await;
+        let late = |_late| Err(Refusal::new(&REQUEST_INCOMPLETE, "the body did not come whole in time"));
+        let body = match read.unwrap_or_else(late) {
             Ok(body) => body,
             Err(refusal) => return self.turned_away(arrival, refusal).await.closing(),
         };
@@ -248,10 +256,17 @@ impl House {
     }
 }
 
-/// Bounds of the head that hold on every version of HTTP.
+/// What a request that used up its time, for instance by a stalled body, has left to be recorded and refused.
+const RECORDING_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// Bounds of the head, and what HTTP/1.1 asks of it.
 fn head_fits(parts: &Parts) -> Result<(), (&'static Code, &'static str)> {
     if parts.headers.len() > HEADERS_MAX {
         return Err((&REQUEST_HEADERS_TOO_LARGE, "the request has too many headers"));
+    }
+    // RFC 9112, 3.2: exactly one, or the peer and a proxy before us may not mean the same.
+    if parts.version == Version::HTTP_11 && parts.headers.get_all(HOST).iter().count() != 1 {
+        return Err((&REQUEST_INVALID, "the request needs one Host header"));
     }
     if parts.headers.get_all(AUTHORIZATION).iter().any(|token| token.len() > TOKEN_BYTES_MAX) {
         return Err((&REQUEST_HEADERS_TOO_LARGE, "the Authorization header is too long"));

@@ -36,7 +36,7 @@ pub(crate) fn read<T: DeserializeOwned>(query: &str) -> Result<T, Refusal> {
     })
 }
 
-/// A page size past what a number holds means the largest page, as every one past the largest does.
+/// A page size past what a number holds is told the range, as every one past the largest is.
 fn capped(value: Cow<'_, str>) -> Cow<'_, str> {
     let plain = !value.is_empty() && !value.starts_with('0') && value.bytes().all(|byte| byte.is_ascii_digit());
     if plain && value.parse::<u32>().is_err() { Cow::Owned(u32::MAX.to_string()) } else { value }

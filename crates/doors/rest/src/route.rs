@@ -97,6 +97,9 @@ impl Finder {
             return Found::Route(at, rest);
         }
         let mut verbs: Vec<&str> = whole.iter().chain(tailed).map(|(known, _)| known.as_str()).collect();
+        if verbs.contains(&"GET") {
+            verbs.push("HEAD");
+        }
         verbs.sort_unstable();
         verbs.dedup();
         if verbs.is_empty() { Found::Nothing } else { Found::OtherVerbs(verbs.join(", ")) }

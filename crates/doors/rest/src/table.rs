@@ -186,11 +186,11 @@ mod tests {
         let all = routes(true);
         let finder = Finder::new(&all);
         for (verb, path, wanted) in [
-            (Method::HEAD, "/api/v1/secrets/a", Found::OtherVerbs("DELETE, GET, PUT".to_owned())),
-            (Method::OPTIONS, "/api/v1/secrets", Found::OtherVerbs("GET".to_owned())),
-            (Method::TRACE, "/healthz", Found::OtherVerbs("GET".to_owned())),
+            (Method::PATCH, "/api/v1/secrets/a", Found::OtherVerbs("DELETE, GET, HEAD, PUT".to_owned())),
+            (Method::OPTIONS, "/api/v1/secrets", Found::OtherVerbs("GET, HEAD".to_owned())),
+            (Method::TRACE, "/healthz", Found::OtherVerbs("GET, HEAD".to_owned())),
             (Method::GET, "/api/v1/secrets:purge", Found::OtherVerbs("POST".to_owned())),
-            (Method::PUT, "/api/v1/sessions/self", Found::OtherVerbs("DELETE, GET".to_owned())),
+            (Method::PUT, "/api/v1/sessions/self", Found::OtherVerbs("DELETE, GET, HEAD".to_owned())),
             (Method::GET, "/api/v1/secret/a", Found::Nothing),
             (Method::GET, "/API/v1/status", Found::Nothing),
             (Method::GET, "/api/v1/status/", Found::Nothing),
