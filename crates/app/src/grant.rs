@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub(crate) struct Trail {
     pub(crate) position: Option<Position>,
     pub(crate) version: Option<u64>,
+    /// The version of each subject, where an act has several.
+    pub(crate) versions: Vec<u64>,
     /// The one subject a refusal is about, where an act has several.
     pub(crate) subject: Option<usize>,
     /// Who turned out to be asking, where nobody was logged in.
@@ -119,6 +121,11 @@ impl Authorized {
     /// Names the version in the row.
     pub(crate) fn note_version(&self, version: u64) {
         self.trail.lock().version = Some(version);
+    }
+
+    /// Names the versions in the rows of several subjects, in their order.
+    pub(crate) fn note_versions(&self, versions: Vec<u64>) {
+        self.trail.lock().versions = versions;
     }
 
     /// Names the one of several subjects that a refusal is about.

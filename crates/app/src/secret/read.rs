@@ -198,6 +198,7 @@ pub async fn read_many(grant: Authorized) -> Result<Vec<Revealed>, Refusal> {
         }
         all.push(revealed);
     }
+    grant.note_versions(all.iter().map(|revealed| revealed.version).collect());
     Ok(all)
 }
 
