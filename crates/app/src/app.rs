@@ -55,7 +55,6 @@ struct Inner {
     parts: Parts,
     now: HighWater,
     gate: Gate,
-    cursors: Cursors,
     sessions: Sessions,
     tenants: TenantBook,
     places: Places,
@@ -64,20 +63,18 @@ struct Inner {
 }
 
 impl App {
-    /// Puts the parts together. Errors: `NoEntropy`.
-    pub fn new(parts: Parts) -> Result<App, NoEntropy> {
-        let cursors = Cursors::new(&*parts.entropy)?;
-        Ok(App(Arc::new(Inner {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> App {
+        App(Arc::new(Inner {
             now: HighWater::new(parts.ledger.head().time),
             gate: Gate::new(limits::PREPARING_MAX, limits::PREPARE_WAITING_MAX),
-            cursors,
             sessions: Sessions::new(),
             tenants: TenantBook::new(),
             places: Places::new(),
             policies: PolicyBook::default(),
             rotating: tokio::sync::Mutex::default(),
             parts,
-        })))
+        }))
     }
 
     pub(crate) fn parts(&self) -> &Parts {
@@ -88,8 +85,8 @@ impl App {
         &self.0.gate
     }
 
-    pub(crate) fn cursors(&self) -> &Cursors {
-        &self.0.cursors
+    pub(crate) fn cursors(&self) -> Cursors<'_, Ledger> {
+        Cursors(&self.0.parts.ledger)
     }
 
     pub(crate) fn tenants(&self) -> &TenantBook {
@@ -191,7 +188,7 @@ impl App {
         now: WallMs,
     ) -> Result<(Action, RuleIds), (Refusal, RuleIds, Option<usize>)> {
         self.0.policies.ready(self, facts.tenant).await.map_err(|refusal| (refusal, RuleIds::NONE, None))?;
-        let denied = || Refusal::new(&POLICY_DENIED, "no policy allows this, or one forbids it");
+        let denied = || Refusal::new(&POLICY_DENIED, DENIED);
         let foreign = act.kind.cluster && facts.tenant != self.0.parts.home;
         let circumstances = circumstances(arrival, now);
         let one = |resource: &Resource| {
@@ -213,6 +210,8 @@ impl App {
                 let mut granted = None;
                 for (index, path) in paths.iter().enumerate() {
                     let allowed = one(&Resource::Secret(path.clone()));
+                    // The caller named this path: to name it back shows nothing.
+                    let denied = || Refusal { detail: format!("`{path}`: {DENIED}"), ..denied() };
                     granted = Some(allowed.map_err(|rules| (denied(), rules, Some(index)))?);
                 }
                 granted.ok_or((denied(), RuleIds::NONE, None))
@@ -250,6 +249,7 @@ impl App {
         let Ending { mut stub, trail, operation } = ending;
         let trail = std::mem::take(&mut *trail.lock());
         stub.version = trail.version.or(stub.version);
+        stub.versions = trail.versions;
         stub.position = trail.position;
         stub.who = trail.session.or(stub.who);
         if outcome.is_err() {
@@ -293,6 +293,8 @@ impl App {
     }
 }
 
+const DENIED: &str = "no policy allows this, or one forbids it";
+
 /// What is needed to end a request.
 #[derive(Debug)]
 pub(crate) struct Ending {
@@ -311,6 +313,8 @@ pub(crate) struct Stub {
     act: &'static str,
     subjects: Vec<Option<String>>,
     version: Option<u64>,
+    /// Of each subject, where there are several.
+    versions: Vec<u64>,
     position: Option<Position>,
     rules: RuleIds,
     urgent: bool,
@@ -336,6 +340,7 @@ impl Stub {
             act: arrival.route,
             subjects: vec![None],
             version: None,
+            versions: Vec::new(),
             position: None,
             rules: RuleIds::NONE,
             urgent: false,
@@ -370,12 +375,13 @@ impl Stub {
         // A refusal is one row, however many things were asked for.
         let count = if refusal.is_some() { 1 } else { usize::MAX };
         let subjects = std::mem::take(&mut self.subjects);
-        subjects.into_iter().take(count).map(move |path| {
+        let versions = std::mem::take(&mut self.versions).into_iter().map(Some).chain(std::iter::repeat(self.version));
+        subjects.into_iter().zip(versions).take(count).map(move |(path, version)| {
             let mut row = Row::new(now, self.request, self.tenant, self.source.to_string(), self.act, outcome);
             row.entity = self.who.map(|(entity, _)| entity);
             row.session = self.who.map(|(_, session)| session);
             row.path = path;
-            row.version = self.version;
+            row.version = version;
             row.position = self.position;
             row.rules = self.rules.to_shared();
             row

@@ -1,13 +1,12 @@
-//! Where a list stopped, as text that only this server made and only this query takes.
+//! Where a list stopped, as text that only this store made and only this query takes, at any time.
 
 use crate::arrival::digest;
 use crate::limits::CURSOR_BYTES_MAX;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crypto::id::TenantId;
-use crypto::{Entropy, NoEntropy, SecretBytes, hmac_sha256};
-use ledger::Refusal;
 use ledger::code::CURSOR_INVALID;
+use ledger::{Ledger, Refusal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq as _;
@@ -15,40 +14,43 @@ use subtle::ConstantTimeEq as _;
 /// Bytes of the authenticator before the content.
 const TAG_BYTES: usize = 16;
 
-/// Makes and reads cursors.
-#[derive(Debug)]
-pub(crate) struct Cursors {
-    key: SecretBytes,
+/// Authenticates cursors with keys that outlive the process.
+pub(crate) trait Tags {
+    /// 16 bytes that only this store makes, others for each tenant.
+    fn tag(&self, tenant: TenantId, digest: &[u8; 32]) -> Result<[u8; TAG_BYTES], Refusal>;
 }
 
-impl Cursors {
-    /// Under a fresh key: cursors do not outlive the process.
-    pub(crate) fn new(entropy: &dyn Entropy) -> Result<Cursors, NoEntropy> {
-        let mut key = SecretBytes::zeroed(32);
-        entropy.fill_secret(key.expose_mut())?;
-        Ok(Cursors { key })
+impl Tags for Ledger {
+    fn tag(&self, tenant: TenantId, digest: &[u8; 32]) -> Result<[u8; TAG_BYTES], Refusal> {
+        Ledger::tag(self, tenant, "cursor of a list", digest)
     }
+}
 
+/// Makes and reads cursors.
+#[derive(Debug)]
+pub(crate) struct Cursors<'a, T>(pub(crate) &'a T);
+
+impl<T: Tags> Cursors<'_, T> {
     /// Writes a place in the answer to this query of this tenant.
-    pub(crate) fn write<T: Serialize>(&self, tenant: TenantId, query: &[&[u8]], at: &T) -> Result<String, Refusal> {
+    pub(crate) fn write<P: Serialize>(&self, tenant: TenantId, query: &[&[u8]], at: &P) -> Result<String, Refusal> {
         let content = postcard::to_allocvec(at).map_err(|_| refused())?;
-        let tag = self.tag(tenant, query, &content);
+        let tag = self.tag(tenant, query, &content)?;
         Ok(URL_SAFE_NO_PAD.encode([tag.as_slice(), &content].concat()))
     }
 
     /// Reads a place. Errors: `cursor.invalid` for anything that was not written for this query of this tenant.
-    pub(crate) fn read<T: DeserializeOwned>(
+    pub(crate) fn read<P: DeserializeOwned>(
         &self,
         tenant: TenantId,
         query: &[&[u8]],
         text: &str,
-    ) -> Result<T, Refusal> {
+    ) -> Result<P, Refusal> {
         if text.len() > CURSOR_BYTES_MAX {
             return Err(refused());
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
         let (tag, content) = bytes.split_at_checked(TAG_BYTES).ok_or_else(refused)?;
-        if !bool::from(self.tag(tenant, query, content).as_slice().ct_eq(tag)) {
+        if !bool::from(self.tag(tenant, query, content)?.as_slice().ct_eq(tag)) {
             return Err(refused());
         }
         match postcard::take_from_bytes(content) {
@@ -57,14 +59,11 @@ impl Cursors {
         }
     }
 
-    fn tag(&self, tenant: TenantId, query: &[&[u8]], content: &[u8]) -> [u8; TAG_BYTES] {
+    fn tag(&self, tenant: TenantId, query: &[&[u8]], content: &[u8]) -> Result<[u8; TAG_BYTES], Refusal> {
         let mut parts = vec![tenant.as_bytes().as_slice()];
         parts.extend_from_slice(query);
         parts.push(content);
-        let whole = hmac_sha256(self.key.expose(), &digest(&parts));
-        let mut tag = [0; TAG_BYTES];
-        tag.copy_from_slice(whole.split_at(TAG_BYTES).0);
-        tag
+        self.0.tag(tenant, &digest(&parts))
     }
 }
 
@@ -75,11 +74,19 @@ fn refused() -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crypto::seam::SystemEntropy;
+
+    struct Fixed;
+
+    impl Tags for Fixed {
+        fn tag(&self, tenant: TenantId, digest: &[u8; 32]) -> Result<[u8; TAG_BYTES], Refusal> {
+            let whole = crypto::hmac_sha256(tenant.as_bytes(), digest);
+            Ok(*whole.first_chunk().unwrap())
+        }
+    }
 
     #[test]
     fn http_13_an_edited_foreign_or_made_up_cursor_is_refused() {
-        let cursors = Cursors::new(&SystemEntropy::default()).unwrap();
+        let cursors = Cursors(&Fixed);
         let (ours, theirs) = (TenantId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
         let text = cursors.write(ours, &[b"list", b"a"], &(7u64, "x")).unwrap();
         let read = |tenant, query: &[&[u8]], text: &str| cursors.read::<(u64, String)>(tenant, query, text);

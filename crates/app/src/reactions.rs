@@ -77,6 +77,7 @@ impl Command for Watched {
     fn reads(&self) -> Vec<RecordName> {
         self.command.reads()
     }
+
     fn takes_away(&self) -> bool {
         self.command.takes_away()
     }

@@ -101,6 +101,17 @@ impl Ledger {
         Some(keys.names().ok()?.id_of(*parent, name))
     }
 
+    /// Authenticator of something that is given out and brought back, such as a cursor; the same at each start.
+    ///
+    /// 16 bytes, the head of HMAC-SHA-256(name key of the tenant, hash of `purpose`, digest in hexadecimal): another one for
+    /// each tenant and purpose. Errors: `Sealed` without the key.
+    pub fn tag(&self, tenant: TenantId, purpose: &str, digest: &[u8; 32]) -> Result<[u8; 16], Refusal> {
+        let whole = crypto::sha256(&[b"aumbry tag\0", purpose.as_bytes()].concat());
+        let parent = whole.first_chunk().copied().unwrap_or_default();
+        let digest = digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        Ok(self.inner.state.ring.tenant(tenant)?.names()?.id_of(parent, &digest))
+    }
+
     /// Owner of this ledger's access rows in its own store, the same at each start.
     ///
     /// Eight bytes, the head of SHA-256 of the origin, which never changes. Errors: `Sealed` before the ledger is open.

@@ -90,8 +90,7 @@ pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Bui
         entropy: Arc::clone(&seams.entropy),
         tasks: Arc::new(TokioTasks),
         home,
-    })
-    .map_err(StartError::system)?;
+    });
     let connections = Arc::new(Connections::default());
     let house = House {
         ledger: ledger.clone(),

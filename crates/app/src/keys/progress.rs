@@ -142,6 +142,7 @@ impl Command for RekeyRequest {
     fn reads(&self) -> Vec<RecordName> {
         Vec::new()
     }
+
     fn takes_away(&self) -> bool {
         true
     }

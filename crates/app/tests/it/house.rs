@@ -138,8 +138,7 @@ pub(crate) async fn open(storage: Arc<dyn Storage>, clock: Arc<ManualClock>, see
         entropy,
         tasks: Arc::new(Spawn),
         home,
-    })
-    .unwrap();
+    });
     House { app, ledger, log, clock, sink, storage, home, requests: AtomicU64::new(0), drivers }
 }
 

@@ -17,10 +17,10 @@ async fn healthy(house: &House) {
 }
 
 /// Everything until the server closes.
-async fn rest_of(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> usize {
+async fn rest_of(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> Vec<u8> {
     let mut rest = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await.expect("never closed");
-    rest.len()
+    rest
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -168,18 +168,25 @@ async fn http_10_a_long_or_strange_token_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn http_13_page_sizes_are_capped_and_cursors_are_bound() {
+async fn http_13_page_sizes_out_of_range_are_refused_and_cursors_are_bound() {
     let top = tempfile::tempdir().unwrap();
     let house = start(top.path()).await;
     for n in 0..3 {
         house.owner("PUT", &format!("/api/v1/secrets/l/{n}"), json!({ "value": n })).await;
     }
     let list = async |query: &str| house.owner("GET", &format!("/api/v1/secrets?prefix=l{query}"), Value::Null).await;
-    for limit in ["", "&limit=0", "&limit=1000000000000", "&limit=1000"] {
+    for limit in ["", "&limit=3", "&limit=1000"] {
         let answer = list(limit).await;
         assert_eq!(answer.json()["items"].as_array().map(Vec::len), Some(3), "{limit}: {answer:?}");
     }
     assert_eq!(list("&limit=-1").await.status, 400);
+    for limit in ["0", "1001", "4294967296", "1000000000000"] {
+        for list in ["secrets?", "policies?", "principals?", "access?", "ledger/entries?from=0&"] {
+            let answer = house.owner("GET", &format!("/api/v1/{list}limit={limit}"), Value::Null).await;
+            assert_eq!((answer.status, answer.code().as_str()), (400, "request.invalid"), "{list}{limit}: {answer:?}");
+            assert!(answer.json()["detail"].as_str().unwrap().contains("1 to 1000"), "{answer:?}");
+        }
+    }
     let first = list("&limit=1").await.json();
     let cursor = first["next_cursor"].as_str().unwrap();
     assert_eq!(list(&format!("&limit=1&cursor={cursor}")).await.status, 200);
@@ -334,5 +341,102 @@ async fn raw_values_pass_unchanged_both_ways() {
     let headers = [auth(&house), "content-type: application/octet-stream".to_owned()];
     let over = house.send("PUT", "/api/v1/secrets/raw", &headers, &vec![0; (1 << 20) + 1]).await;
     assert_eq!(over.code(), "secret.limit");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http_12_a_body_that_stalls_is_408_and_took_no_effect() {
+    let top = tempfile::tempdir().unwrap();
+    let house = start_with(top.path(), "[limits]\nrequest_time_max = \"500ms\"\n").await;
+    let mut stream = house.connect().await;
+    let head = format!(
+        "PUT /api/v1/secrets/stalled HTTP/1.1\r\nhost: a\r\n{}\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{{\"value\":",
+        auth(&house)
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let told = read_answer(&mut stream).await;
+    let problem = told.json();
+    assert_eq!((told.status, problem["code"].as_str()), (408, Some("request.incomplete")), "{told:?}");
+    assert_eq!((&problem["class"], problem.get("operation_id")), (&json!("invalid"), None), "{told:?}");
+    assert_eq!(told.headers["connection"], "close");
+    assert_eq!(house.owner("GET", "/api/v1/secrets/stalled", Value::Null).await.status, 404);
+    let rows = house.owner("GET", "/api/v1/access?outcome=request.incomplete", Value::Null).await.json();
+    assert_eq!(rows["items"].as_array().map(Vec::len), Some(1), "whoever is logged in leaves a row: {rows}");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http_1_1_needs_one_host_and_is_told_so_in_a_problem() {
+    let top = tempfile::tempdir().unwrap();
+    let house = start(top.path()).await;
+    for hosts in ["", "host: a\r\nhost: b\r\n"] {
+        let told = house.raw(format!("GET /healthz HTTP/1.1\r\n{hosts}\r\n").as_bytes()).await;
+        assert_eq!((told.status, told.code().as_str()), (400, "request.invalid"), "{told:?}");
+        assert_eq!(told.headers["content-type"], "application/problem+json");
+    }
+    assert_eq!(house.raw(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.status, 200);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http_18_a_head_is_its_get_without_the_body_and_leaves_the_same_row() {
+    let top = tempfile::tempdir().unwrap();
+    let house = start(top.path()).await;
+    house.owner("PUT", "/api/v1/secrets/h", json!({ "value": "hunter2" })).await;
+    let got = house.owner("GET", "/api/v1/secrets/h", Value::Null).await;
+    let head =
+        |target: &str| format!("HEAD {target} HTTP/1.1\r\nhost: a\r\n{}\r\nconnection: close\r\n\r\n", auth(&house));
+    for (target, status, length) in [
+        ("/api/v1/secrets/h", "200", Some(got.body.len())),
+        ("/healthz", "200", Some(3)),
+        ("/api/v1/secrets/none", "404", None),
+        ("/api/v1/secrets:purge", "405", None),
+    ] {
+        let mut stream = house.connect().await;
+        stream.write_all(head(target).as_bytes()).await.unwrap();
+        let all = String::from_utf8(rest_of(&mut stream).await).unwrap();
+        let (lines, body) = all.split_once("\r\n\r\n").unwrap();
+        assert!(lines.starts_with(&format!("HTTP/1.1 {status}")) && body.is_empty(), "{target}: {all}");
+        if let Some(length) = length {
+            assert!(lines.contains(&format!("content-length: {length}")), "{target}: {all}");
+        }
+    }
+    let rows = house.owner("GET", "/api/v1/access?path=h&outcome=ok", Value::Null).await.json();
+    let reads = rows["items"].as_array().unwrap().iter().filter(|row| row["act"] == "secret.read").count();
+    assert_eq!(reads, 2, "{rows}");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_secrets_read_at_once_leave_a_row_each_with_its_version_and_a_denial_names_its_path() {
+    let top = tempfile::tempdir().unwrap();
+    let house = start(top.path()).await;
+    for (path, times) in [("m/a", 1), ("m/b", 3)] {
+        for n in 0..times {
+            house.owner("PUT", &format!("/api/v1/secrets/{path}"), json!({ "value": n })).await;
+        }
+    }
+    let read = house.owner("POST", "/api/v1/secrets:read", json!({ "paths": ["m/b", "m/a"] })).await;
+    assert_eq!(read.status, 200, "{read:?}");
+    let rows = house.owner("GET", "/api/v1/access?path=m/", Value::Null).await.json();
+    let rows = rows["items"].as_array().unwrap().iter().filter(|row| row["act"] == "secret.read");
+    let mut seen: Vec<_> =
+        rows.map(|row| (row["path"].as_str(), row["version"].as_u64(), row["outcome"].as_str())).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, [(Some("m/a"), Some(1), Some("ok")), (Some("m/b"), Some(3), Some("ok"))]);
+
+    let text = "permit (principal in Role::\"some\", action == Action::\"secret.read\", resource == Secret::\"m/a\");";
+    assert_eq!(house.owner("PUT", "/api/v1/policies/some", json!({ "text": text })).await.status, 200);
+    let token = house.principal("someone", &[]).await;
+    house.owner("PUT", "/api/v1/principals/someone", json!({ "roles": ["some"] })).await;
+    let issued = house.owner("POST", "/api/v1/sessions", json!({ "principal": "someone" })).await.json();
+    drop(token);
+    let token = issued["token"].as_str().unwrap();
+    let denied = house.call(token, "POST", "/api/v1/secrets:read", &json!({ "paths": ["m/a", "m/b", "none"] })).await;
+    assert_eq!((denied.status, denied.code().as_str()), (403, "policy.denied"), "{denied:?}");
+    let detail = denied.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("`m/b`") && !detail.contains("m/a") && !detail.contains("none"), "{detail}");
+    let rows = house.owner("GET", "/api/v1/access?outcome=policy.denied", Value::Null).await.json();
+    assert_eq!((&rows["items"][0]["path"], rows["items"][0].get("version")), (&json!("m/b"), None), "{rows}");
     house.stop().await;
 }

@@ -115,3 +115,42 @@ async fn a_stopped_data_folder_verifies_offline_with_and_without_the_seal_and_re
     assert_eq!(got.json()["value"], 7);
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_records_file_is_named_with_and_without_the_seal_and_a_rebuild_makes_it_again() {
+    let top = tempfile::tempdir().unwrap();
+    let house = start(top.path()).await;
+    house.owner("PUT", "/api/v1/secrets/a", json!({ "value": "v" })).await;
+    let (data, seal) = (house.places.data.clone(), house.places.seal.clone());
+    house.stop().await;
+    for end in ["", "-wal", "-shm"] {
+        let _may_not_be_there = std::fs::remove_file(data.join(format!("records.db{end}")));
+    }
+    for seal in [None, Some(seal.as_path())] {
+        let bad = server::offline::verify_data_dir(&data, seal, None).await.unwrap().bad;
+        assert!(bad[0].contains("`records.db` is missing") && bad[0].contains("ledger rebuild"), "{bad:?}");
+        assert!(!data.join("records.db").exists(), "a verification made it");
+    }
+    server::offline::rebuild(&data, &seal).await.unwrap();
+    let findings = server::offline::verify_data_dir(&data, Some(&seal), None).await.unwrap();
+    assert_eq!(findings.bad, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_goes_on_after_a_restart_where_its_cursor_stopped() {
+    let top = tempfile::tempdir().unwrap();
+    let house = start(top.path()).await;
+    for n in 0..3 {
+        house.owner("PUT", &format!("/api/v1/secrets/l/{n}"), json!({ "value": n })).await;
+    }
+    let first = house.owner("GET", "/api/v1/secrets?prefix=l&limit=2&sort=name", json!(null)).await.json();
+    let cursor = first["next_cursor"].as_str().unwrap().to_owned();
+    house.stop().await;
+    let house = start(top.path()).await;
+    let target = format!("/api/v1/secrets?prefix=l&limit=2&sort=name&cursor={cursor}");
+    let second = house.owner("GET", &target, json!(null)).await;
+    assert_eq!(second.json()["items"][0]["path"], "l/2", "{second:?}");
+    let elsewhere = house.owner("GET", &format!("/api/v1/secrets?prefix=m&cursor={cursor}"), json!(null)).await;
+    assert_eq!(elsewhere.code(), "cursor.invalid");
+    house.stop().await;
+}

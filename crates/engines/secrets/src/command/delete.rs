@@ -36,6 +36,7 @@ impl Command for Delete {
     fn reads(&self) -> Vec<RecordName> {
         vec![secret_name(&self.path)]
     }
+
     fn takes_away(&self) -> bool {
         true
     }

@@ -34,6 +34,7 @@ impl Command for Purge {
     fn reads(&self) -> Vec<RecordName> {
         vec![secret_name(&self.path)]
     }
+
     fn takes_away(&self) -> bool {
         true
     }
