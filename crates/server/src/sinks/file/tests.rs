@@ -103,7 +103,8 @@ async fn log_10_a_file_that_stands_where_a_segment_goes_is_not_taken_over() {
 #[tokio::test]
 async fn a_chunk_replaces_what_a_failed_one_left() {
     let root = tempfile::tempdir().unwrap();
-    let sink = open(&root.path().join("access")).unwrap();
+    let clock = Arc::new(ManualClock::at(WallMs(0)));
+    let sink = FileSink::with_reserve(&root.path().join("access"), WhenSynced::EachSecond, clock, 0).unwrap();
     append(&sink, 1, 0, b"first", false).await.unwrap();
     sink.files.space.store(3, Ordering::SeqCst);
     assert_eq!(append(&sink, 1, 5, b"torn in the middle", false).await, Err(SinkError::Full));
