@@ -22,9 +22,9 @@ pub struct Status {
     pub version: String,
     /// Whether it can open anything.
     pub seal: Seal,
-    /// Whether it answers requests, changes included.
+    /// Whether it answers requests; with a hindrance perhaps no changes.
     pub ready: bool,
-    /// What is in the way, if it does not.
+    /// What is in the way of all requests, or of changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hindrance: Option<String>,
     /// Its time.

@@ -34,6 +34,10 @@ impl Surroundings for House {
         true
     }
 
+    fn is_ready(&self) -> bool {
+        !self.ledger.is_broken() && !self.log.is_failing()
+    }
+
     fn hindrance(&self) -> Option<&'static str> {
         if self.ledger.is_broken() {
             Some("the store failed while writing; the server stops")
@@ -54,7 +58,11 @@ impl Surroundings for House {
         let number = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
         let mut all = vec![
             now("aumbry_sealed", "Whether the server lacks its root key.", u64::from(!self.is_open())),
-            now("aumbry_ready", "Whether requests can be served.", u64::from(self.is_ready())),
+            now(
+                "aumbry_ready",
+                "Whether requests are served; on a full disk they are, but for changes.",
+                u64::from(self.is_ready()),
+            ),
             now("aumbry_storage_full", "Whether the store has no room for changes.", u64::from(self.ledger.is_full())),
             now("aumbry_ledger_batch", "Number of the newest batch.", head.batch.0),
             now("aumbry_ledger_size", "Entries in the ledger.", head.size),

@@ -100,10 +100,11 @@ async fn server(global: &Global, checks: &mut Checks) -> Result<(), Error> {
     let client = global.client()?;
     let status = client.status().await?;
     let sealed = status.seal == api::status::Seal::Sealed;
-    let health = if sealed || !status.ready { Health::Bad } else { Health::Good };
+    let health = if sealed || !status.ready || status.hindrance.is_some() { Health::Bad } else { Health::Good };
     let state = match &status.hindrance {
         _ if sealed => "sealed".to_owned(),
-        _ if status.ready => "ready".to_owned(),
+        Some(why) if status.ready => format!("ready, but {why}"),
+        None if status.ready => "ready".to_owned(),
         Some(why) => format!("not ready ({why})"),
         None => "not ready".to_owned(),
     };

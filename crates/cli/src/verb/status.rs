@@ -5,7 +5,7 @@ use api::status::Seal;
 use crate::connect::Global;
 use crate::{exit, fault};
 
-/// Asks the server; needs no login. Exit code 8 when it is sealed, 7 when it is not ready.
+/// Asks the server; needs no login. Exit code 8 when it is sealed, 7 when it is not ready or takes no changes.
 pub(crate) async fn run(global: &Global) -> fault::Outcome {
     let client = global.anonymous()?;
     let status = client.status().await?;
@@ -18,7 +18,7 @@ pub(crate) async fn run(global: &Global) -> fault::Outcome {
         let hindrance = status.hindrance.as_ref().map(|why| format!("\n{why}")).unwrap_or_default();
         format!("{}: {ready}, {seal}, version {}, time {}{hindrance}", client.addr(), status.version, status.time)
     })?;
-    Ok(match (status.seal, status.ready) {
+    Ok(match (status.seal, status.ready && status.hindrance.is_none()) {
         (Seal::Sealed, _) => exit::code(api::Class::Sealed),
         (Seal::Open, false) => exit::code(api::Class::Unavailable),
         (Seal::Open, true) => exit::OK,

@@ -44,10 +44,8 @@ pub trait Surroundings: Send + Sync + std::fmt::Debug {
     fn is_open(&self) -> bool;
     /// What keeps requests, or all changes, from being served now; names nothing that is anybody's.
     fn hindrance(&self) -> Option<&'static str>;
-    /// Whether requests can be served: open, a sink writable, the store with room.
-    fn is_ready(&self) -> bool {
-        self.hindrance().is_none()
-    }
+    /// Whether requests are served, those that change nothing at least: open, a sink writable, the store whole.
+    fn is_ready(&self) -> bool;
     /// Values for the metrics page.
     fn gauges(&self) -> Vec<Gauge>;
     /// Replaces the seal's key; answers the seal's name. Took effect? As the refusal's class says.

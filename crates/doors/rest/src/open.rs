@@ -29,11 +29,14 @@ pub(crate) async fn health(_call: Box<Call>) -> Answer {
     Answer::text("text/plain", "ok\n".to_owned())
 }
 
-/// `GET /readyz`: requests can be served; else what is in the way.
+/// `GET /readyz`: requests are served, though perhaps no changes; else what is in the way.
 pub(crate) async fn readiness(call: Box<Call>) -> Answer {
-    match call.house.surroundings.hindrance() {
-        None => Answer::text("text/plain", "ready\n".to_owned()),
-        Some(why) => Answer::text("text/plain", format!("not ready: {why}\n")).status(StatusCode::SERVICE_UNAVAILABLE),
+    let surroundings = &call.house.surroundings;
+    let text = |text: String| Answer::text("text/plain", text);
+    match (surroundings.hindrance(), surroundings.is_ready()) {
+        (None, _) => text("ready\n".to_owned()),
+        (Some(why), true) => text(format!("ready, but {why}\n")),
+        (Some(why), false) => text(format!("not ready: {why}\n")).status(StatusCode::SERVICE_UNAVAILABLE),
     }
 }
 
