@@ -104,7 +104,7 @@ impl<'a> Build<'a> {
     pub(crate) fn new(
         (state, rules): (&'a State, &'a RuleBook),
         source: &'a dyn Entropy,
-        clock: WallMs,
+        wall: WallMs,
         units: usize,
         ahead: &mut Option<Built>,
     ) -> Result<Build<'a>, Refusal> {
@@ -122,7 +122,7 @@ impl<'a> Build<'a> {
             number,
             id: BatchId(id),
             first: before.size,
-            now: clock.max(before.time),
+            now: wall.max(before.time),
             all: Added::default(),
             rings: Vec::new(),
             logs: HashMap::new(),

@@ -5,11 +5,13 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use storage::{
     Batch, BatchNumber, BoxFuture, Cause, Commit, Key, Kind, LIMITS, Op, Page, Run, Shard, Storage, StorageError,
     StoredBatch,
 };
+use tokio::sync::watch;
 
 /// How one call fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +48,8 @@ struct Plan {
     gone: bool,
     hit: Vec<(u64, Fault)>,
     before: Before,
+    /// What the first held commit meets when it goes on.
+    after_hold: Option<Fault>,
 }
 
 /// What the newest write changed, as it was.
@@ -66,13 +70,48 @@ impl Plan {
 pub struct Faulty {
     inner: Arc<dyn Storage>,
     plan: Mutex<Plan>,
+    hold: watch::Sender<bool>,
+    held: AtomicUsize,
 }
 
 impl Faulty {
     /// Puts faults around a store.
     #[must_use]
     pub fn new(inner: Arc<dyn Storage>, faults: impl IntoIterator<Item = (u64, Fault)>) -> Faulty {
-        Faulty { inner, plan: Mutex::new(Plan { faults: faults.into_iter().collect(), ..Plan::default() }) }
+        let plan = Mutex::new(Plan { faults: faults.into_iter().collect(), ..Plan::default() });
+        Faulty { inner, plan, hold: watch::Sender::new(false), held: AtomicUsize::new(0) }
+    }
+
+    /// Holds commits back until [`Faulty::let_through`]; the first one meets `fault` then.
+    pub fn hold_commits(&self, fault: Option<Fault>) {
+        self.plan.lock().after_hold = fault;
+        self.hold.send_replace(true);
+    }
+
+    /// Lets commits go on.
+    pub fn let_through(&self) {
+        self.hold.send_replace(false);
+    }
+
+    /// Commits that are held back now.
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::SeqCst)
+    }
+
+    async fn while_held(&self) {
+        let mut hold = self.hold.subscribe();
+        if !*hold.borrow_and_update() {
+            return;
+        }
+        self.held.fetch_add(1, Ordering::SeqCst);
+        // The sender lives as long as this store.
+        let _never_closed = hold.wait_for(|held| !held).await;
+        self.held.fetch_sub(1, Ordering::SeqCst);
+        let mut plan = self.plan.lock();
+        let call = plan.calls;
+        if let Some(fault) = plan.after_hold.take() {
+            plan.faults.insert(call, fault);
+        }
     }
 
     /// Adds a fault at a call number; stale reads remember writes from the time they are planned.
@@ -219,6 +258,7 @@ impl Storage for Faulty {
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Commit> {
         Box::pin(async move {
+            self.while_held().await;
             match self.next() {
                 Err(()) | Ok(Some(Fault::NotApplied | Fault::HalfThenGone | Fault::Torn)) => lost(),
                 Ok(Some(Fault::Refused)) => Commit::Refused(Cause::Full),
