@@ -54,12 +54,20 @@ pub fn token_digest(text: &str) -> Option<[u8; 32]> {
 
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Issued {
-    V1 { digest: [u8; 32], login: LoginV1 },
+    V1 {
+        #[serde(with = "crypto::run::fixed")]
+        digest: [u8; 32],
+        login: LoginV1,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Redeemed {
-    V1 { digest: [u8; 32], session: SessionId },
+    V1 {
+        #[serde(with = "crypto::run::fixed")]
+        digest: [u8; 32],
+        session: SessionId,
+    },
 }
 
 impl Ttl {

@@ -78,17 +78,29 @@ pub fn token_digest(text: &str) -> Option<[u8; 32]> {
 
 #[derive(Serialize, Deserialize)]
 pub(crate) enum StoredId {
-    V1 { digest: [u8; 32] },
+    V1 {
+        #[serde(with = "crypto::run::fixed")]
+        digest: [u8; 32],
+    },
 }
 
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Issued {
-    V1 { digest: [u8; 32], session: SessionV1 },
+    V1 {
+        #[serde(with = "crypto::run::fixed")]
+        digest: [u8; 32],
+        session: SessionV1,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Revoked {
-    V1 { id: SessionId, digest: [u8; 32], entity: EntityId },
+    V1 {
+        id: SessionId,
+        #[serde(with = "crypto::run::fixed")]
+        digest: [u8; 32],
+        entity: EntityId,
+    },
 }
 
 /// Who is asking, as verified for one request.

@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
 
 use crate::crockford;
+use crate::run;
 use crate::seam::{Entropy, NoEntropy, WallMs};
 
 /// The text is not an id of the wanted kind in its one spelling.
@@ -26,7 +27,11 @@ macro_rules! codec {
     ($name:ident, $length:literal) => {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+                if serializer.is_human_readable() {
+                    serializer.collect_str(self)
+                } else {
+                    run::fixed::serialize(&self.0, serializer)
+                }
             }
         }
 
@@ -36,7 +41,7 @@ macro_rules! codec {
                     // An owned string, because not every format can lend one.
                     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
                 } else {
-                    <[u8; $length]>::deserialize(deserializer).map(Self)
+                    run::fixed::deserialize(deserializer).map(Self)
                 }
             }
         }

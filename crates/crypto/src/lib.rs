@@ -15,6 +15,7 @@ pub mod id;
 mod memory;
 pub mod merkle;
 pub mod note;
+pub mod run;
 pub mod seam;
 pub mod secret;
 pub mod token;

@@ -50,22 +50,9 @@ enum Body<'a> {
         time_ms: u64,
         actor: Actor,
         kind: &'a str,
-        #[serde(borrow, with = "raw")]
+        #[serde(borrow, serialize_with = "crypto::run::serialize")]
         body: &'a [u8],
     },
-}
-
-/// Byte strings in one piece instead of element by element.
-mod raw {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(bytes)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'de [u8], D::Error> {
-        <&'de [u8]>::deserialize(deserializer)
-    }
 }
 
 /// Encodes a fact for sealing.

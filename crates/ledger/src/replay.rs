@@ -21,7 +21,12 @@ pub(crate) struct Replay {
 
 #[derive(Serialize, Deserialize)]
 enum Stored {
-    V1 { body: [u8; 32], position: Option<Position>, replies: Vec<Vec<u8>> },
+    V1 {
+        #[serde(with = "crypto::run::fixed")]
+        body: [u8; 32],
+        position: Option<Position>,
+        replies: Vec<Vec<u8>>,
+    },
 }
 
 impl Replay {

@@ -15,6 +15,7 @@ pub struct StoredIntent {
     /// Whose it is, such as `keys.rotate`.
     pub kind: String,
     /// The owner's codec.
+    #[serde(with = "crypto::run")]
     pub body: Vec<u8>,
 }
 
@@ -22,8 +23,10 @@ pub struct StoredIntent {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SideVolatile {
     pub(crate) tenant: TenantId,
+    #[serde(with = "crypto::run::fixed")]
     pub(crate) key: [u8; 16],
     pub(crate) expires_ms: u64,
+    #[serde(with = "crypto::run")]
     pub(crate) body: Vec<u8>,
 }
 
@@ -49,10 +52,11 @@ enum StoredSide {
     },
 }
 
-/// A place in 28 bytes, number first.
+/// A place as it rests in records and side rows.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct StoredPlace {
     number: u64,
+    #[serde(with = "crypto::run::fixed")]
     id: [u8; 16],
     index: u32,
 }

@@ -304,6 +304,7 @@ pub struct IntentKey {
     /// When it is due.
     pub due: WallMs,
     /// Its id.
+    #[serde(with = "crypto::run::fixed")]
     pub id: [u8; 16],
 }
 

@@ -19,16 +19,16 @@ pub(crate) fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T,
 
 /// A place as batch number, batch id, index.
 pub(crate) mod place {
+    use ledger::StoredPlace;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use storage::{BatchId, BatchNumber, Place};
+    use storage::Place;
 
     pub(crate) fn serialize<S: Serializer>(place: &Place, to: S) -> Result<S::Ok, S::Error> {
-        (place.number.0, place.id.0, place.index).serialize(to)
+        StoredPlace::from(*place).serialize(to)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Place, D::Error> {
-        let (number, id, index) = Deserialize::deserialize(from)?;
-        Ok(Place { number: BatchNumber(number), id: BatchId(id), index })
+        StoredPlace::deserialize(from).map(Place::from)
     }
 }
 
@@ -59,23 +59,3 @@ pub(crate) mod wall_option {
         Ok(Option::<u64>::deserialize(from)?.map(WallMs))
     }
 }
-
-/// Sixteen bytes of an id.
-macro_rules! id16 {
-    ($name:ident, $type:ty) => {
-        pub(crate) mod $name {
-            use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-            pub(crate) fn serialize<S: Serializer>(id: &$type, to: S) -> Result<S::Ok, S::Error> {
-                id.as_bytes().serialize(to)
-            }
-
-            pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<$type, D::Error> {
-                <[u8; 16]>::deserialize(from).map(<$type>::from_bytes)
-            }
-        }
-    };
-}
-
-id16!(blob, crypto::id::BlobId);
-id16!(entity, crypto::id::EntityId);

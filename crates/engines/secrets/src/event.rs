@@ -34,8 +34,8 @@ pub(crate) struct VersionWritten {
     pub(crate) key: Place,
     #[serde(with = "codec::place")]
     pub(crate) blob: Place,
-    #[serde(with = "codec::blob")]
     pub(crate) blob_id: BlobId,
+    #[serde(with = "crypto::run::fixed")]
     pub(crate) digest: [u8; 32],
     pub(crate) size: u32,
     pub(crate) encoding: Encoding,

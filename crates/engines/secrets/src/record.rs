@@ -39,9 +39,9 @@ pub struct Stored {
     #[serde(with = "codec::place")]
     pub blob: Place,
     /// Random id the value was sealed with.
-    #[serde(with = "codec::blob")]
     pub blob_id: BlobId,
     /// SHA-256 of the sealed value.
+    #[serde(with = "crypto::run::fixed")]
     pub digest: [u8; 32],
 }
 
@@ -94,7 +94,6 @@ pub struct Version {
     #[serde(with = "codec::wall")]
     pub created: WallMs,
     /// Who wrote it.
-    #[serde(with = "codec::entity")]
     pub author: EntityId,
     /// Bytes of the value.
     pub size: u32,

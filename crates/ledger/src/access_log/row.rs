@@ -146,6 +146,7 @@ pub const ROW_LIMITS: RowLimits = RowLimits {
 enum Stored<'a> {
     V1 {
         time_ms: u64,
+        #[serde(with = "crypto::run::fixed")]
         request: [u8; 16],
         entity: Option<EntityId>,
         session: Option<SessionId>,
