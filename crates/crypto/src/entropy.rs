@@ -1,12 +1,12 @@
 //! The operating system's randomness, with a watch on gross failure.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use aws_lc_rs::rand;
 use zeroize::Zeroize;
 
-use crate::hash::sha256;
 use crate::seam::{Entropy, NoEntropy};
 
 /// Shorter draws are not judged: they may be equal by chance.
@@ -16,24 +16,26 @@ const JUDGED_FROM_BYTES: usize = 8;
 /// same start as the draw before.
 ///
 /// Buffers under 8 bytes pass unjudged; from there on a healthy generator is refused with a chance below 2^-56.
-/// What is refused is wiped. Of the draw before, 64 bits of a digest are kept. Source: SP 800-90B section 4.4,
-/// repetition count test; RUSTSEC-2026-0075.
+/// What is refused is wiped. Of the draw before, a keyed hash of its head is kept, which does not tell it. Source: SP
+/// 800-90B section 4.4, repetition count test; RUSTSEC-2026-0075.
 #[derive(Debug, Default)]
 pub struct Guarded<E> {
     source: E,
     last: AtomicU64,
+    /// Key of the hash: SipHash under 128 bits of the operating system, drawn at the first use.
+    marks: LazyLock<RandomState>,
 }
 
 impl<E: Entropy> Guarded<E> {
     /// Watches over `source`.
     pub const fn new(source: E) -> Self {
-        Self { source, last: AtomicU64::new(0) }
+        Self { source, last: AtomicU64::new(0), marks: LazyLock::new(RandomState::new) }
     }
 
     fn judge(&self, out: &mut [u8]) -> Result<(), NoEntropy> {
         // The head alone is compared, so that a generator set back is noticed though the draws differ in length.
         let Some(head) = out.first_chunk::<JUDGED_FROM_BYTES>() else { return Ok(()) };
-        let mark = u64::from_be_bytes(*sha256(head).first_chunk().unwrap_or(&[0; 8]));
+        let mark = self.marks.hash_one(head);
         let repeated = self.last.swap(mark, Ordering::Relaxed) == mark;
         if repeated || stuck(out) {
             out.zeroize();
