@@ -1,7 +1,7 @@
 //! Building one batch: units are decided one after another; each adds everything it brings about, or nothing.
 
 use crate::code::{self, Refusal};
-use crate::committer::{GROUP_BYTES_MAX, GROUP_RECORDS_MAX};
+use crate::committer::{GROUP_BYTES_MAX, GROUP_RECORDS_MAX, Waiting};
 use crate::draft::{Change, Draft, RuleBook};
 use crate::entry::{BatchRow, ENTRY_BYTES_MAX, encode_entry, encode_fact};
 use crate::house;
@@ -146,12 +146,14 @@ impl<'a> Build<'a> {
     }
 
     /// Decides a unit; about so many more will come. On refusal nothing of it remains.
-    pub(crate) async fn unit(&mut self, unit: &Unit, more: usize) -> Result<Decided, Refusal> {
+    pub(crate) async fn unit(&mut self, waiting: &Waiting, more: usize) -> Result<Decided, Refusal> {
+        let unit = &waiting.unit;
         self.stock(more)?;
         if let Some(found) = self.earlier(unit).await? {
             return found.answer(unit);
         }
         self.ensure_log(unit.tenant, unit.operation)?;
+        self.draft.begin_unit(&waiting.known);
         let mut added = Added::default();
         match self.decide(unit, &mut added).await {
             Ok(decided) => {

@@ -5,7 +5,7 @@ use crate::Delay;
 use crate::absorb;
 use crate::build::{Build, Built, Decided};
 use crate::code::{self, Refusal};
-use crate::draft::RuleBook;
+use crate::draft::{KnownKey, RuleBook};
 use crate::settle::Settled;
 use crate::state::{Pending, State, cause_refusal};
 use crate::unit::{Receipt, Unit};
@@ -32,6 +32,7 @@ const TAIL_RECORDS_MAX: usize = 50_000;
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) unit: Unit,
+    pub(crate) known: Arc<[KnownKey]>,
     pub(crate) answer: oneshot::Sender<Result<Answer, Refusal>>,
 }
 
@@ -121,7 +122,7 @@ impl Group<'_> {
 
     /// Decides one unit; about so many more will come.
     async fn take(&mut self, waiting: Waiting, more: usize) {
-        self.results.push(self.build.unit(&waiting.unit, more).await);
+        self.results.push(self.build.unit(&waiting, more).await);
         self.units.push_back(waiting);
     }
 }

@@ -35,6 +35,9 @@ impl RuleBook {
     }
 }
 
+/// A record of a unit's tenant and its key, worked out before: a keyed hash or more otherwise.
+pub(crate) type KnownKey = (RecordName, RecordKey);
+
 /// A changed slot and whose it is.
 pub(crate) type Change = (TenantId, Slot);
 
@@ -48,11 +51,13 @@ pub(crate) struct Draft<'a> {
     ahead: Option<Built>,
     group: HashMap<RecordKey, Change>,
     unit: HashMap<RecordKey, Change>,
+    /// Of the unit.
+    known: Arc<[KnownKey]>,
 }
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(state: &'a State, rules: &'a RuleBook, batch: BatchNumber, ahead: Option<Built>) -> Draft<'a> {
-        Draft { state, rules, batch, ahead, group: HashMap::new(), unit: HashMap::new() }
+        Draft { state, rules, batch, ahead, group: HashMap::new(), unit: HashMap::new(), known: Arc::default() }
     }
 
     /// The batch before, while it is not part of the state.
@@ -63,6 +68,18 @@ impl<'a> Draft<'a> {
     /// Gives the batch before out: it is part of the state from now on, or the draft is given up.
     pub(crate) fn land(&mut self) -> Option<Built> {
         self.ahead.take()
+    }
+
+    /// Begins a unit; what it names is mostly among `known`.
+    pub(crate) fn begin_unit(&mut self, known: &Arc<[KnownKey]>) {
+        self.known = Arc::clone(known);
+    }
+
+    fn key(&self, tenant: TenantId, name: &RecordName) -> Result<RecordKey, Refusal> {
+        match self.known.iter().find(|(known, _)| known == name) {
+            Some((_, key)) => Ok(*key),
+            None => self.state.key(tenant, name),
+        }
     }
 
     async fn slot(&self, tenant: TenantId, key: RecordKey) -> Result<Slot, Refusal> {
@@ -76,7 +93,7 @@ impl<'a> Draft<'a> {
     /// Loads records into a view.
     pub(crate) async fn load(&self, tenant: TenantId, names: Vec<RecordName>, view: &mut View) -> Result<(), Refusal> {
         for name in names {
-            let key = self.state.key(tenant, &name)?;
+            let key = self.key(tenant, &name)?;
             let slot = self.slot(tenant, key).await?;
             view.insert(name, slot.body());
         }
@@ -92,7 +109,7 @@ impl<'a> Draft<'a> {
         let rules = self.rules.find(event.kind)?;
         let tenant = event.stamp.tenant;
         for name in rules.touches(event).map_err(damaged)? {
-            let key = self.state.key(tenant, &name)?;
+            let key = self.key(tenant, &name)?;
             let before = self.slot(tenant, key).await?;
             let drafted = self.unit.contains_key(&key) || self.group.contains_key(&key);
             if !drafted && before.as_of >= self.batch.0 {

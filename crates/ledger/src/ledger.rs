@@ -2,6 +2,7 @@
 
 use crate::code::{self, Refusal};
 use crate::committer::Waiting;
+use crate::draft::KnownKey;
 use crate::entry::{BatchRow, Fact};
 use crate::keyspace::RecordKey;
 use crate::state::{Head, State, storage_refusal};
@@ -73,13 +74,13 @@ impl Ledger {
     /// Errors: the engine's refusal (nothing happened); `ledger.busy` when too many wait (nothing happened);
     /// `storage.unknown` with the operation id (may have happened). Dropping the future undoes nothing.
     pub async fn submit(&self, unit: Unit) -> Result<Receipt, Refusal> {
-        self.warm(&unit).await?;
+        let known = self.warm(&unit).await?;
         let (answer, answered) = oneshot::channel();
         let operation = unit.operation;
         {
             let queue = self.inner.queue.read();
             let queue = queue.as_ref().ok_or_else(|| Refusal::new(&code::SERVER_STOPPING, "the ledger is closed"))?;
-            queue.try_send(Waiting { unit, answer }).map_err(|error| match error {
+            queue.try_send(Waiting { unit, known, answer }).map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => Refusal::new(&code::LEDGER_BUSY, "too many changes wait"),
                 mpsc::error::TrySendError::Closed(_) => Refusal::new(&code::SERVER_STOPPING, "the ledger is closed"),
             })?;
@@ -93,15 +94,15 @@ impl Ledger {
         Ok(answer.receipt)
     }
 
-    /// Loads what the committer will look at, on the caller's thread.
-    async fn warm(&self, unit: &Unit) -> Result<(), Refusal> {
-        for command in &unit.commands {
-            for name in command.reads() {
-                let key = self.inner.state.key(unit.tenant, &name)?;
-                self.inner.state.record(unit.tenant, key).await?;
-            }
+    /// Finds and loads what the committer will look at, on the caller's thread.
+    async fn warm(&self, unit: &Unit) -> Result<Arc<[KnownKey]>, Refusal> {
+        let mut known = Vec::new();
+        for name in unit.commands.iter().flat_map(|command| command.reads()) {
+            let key = self.inner.state.key(unit.tenant, &name)?;
+            self.inner.state.record(unit.tenant, key).await?;
+            known.push((name, key));
         }
-        Ok(())
+        Ok(known.into())
     }
 
     async fn folded_to(&self, number: BatchNumber) {
