@@ -1,5 +1,6 @@
 //! The `aumbry` binary: the command line, and the server behind `aumbry serve`.
 
+mod allocator;
 mod args;
 mod connect;
 mod escape;
@@ -23,7 +24,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
     // The place alone: what a panic says may hold a value.

@@ -183,18 +183,20 @@ impl<'a> Scan<'a> {
         self.at += 1;
         let mut escaped = false;
         loop {
-            match self.peek().ok_or(MALFORMED)? {
-                b'"' => {
-                    self.at += 1;
-                    return Ok(escaped);
-                }
-                b'\\' => {
-                    escaped = true;
-                    self.at += 2;
-                }
-                0..0x20 => return Err(MALFORMED),
-                _ => self.at += 1,
+            let rest = self.text.get(self.at..).ok_or(MALFORMED)?;
+            let plain = memchr::memchr2(b'"', b'\\', rest).ok_or(MALFORMED)?;
+            // Folded, not sought: a pass without a branch is a few bytes a cycle.
+            let controls = rest.iter().take(plain).fold(false, |found, byte| found | (*byte < 0x20));
+            if controls {
+                return Err(MALFORMED);
             }
+            self.at += plain;
+            if self.peek() == Some(b'"') {
+                self.at += 1;
+                return Ok(escaped);
+            }
+            escaped = true;
+            self.at += 2;
         }
     }
 
