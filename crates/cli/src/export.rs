@@ -10,7 +10,7 @@ use api::Class;
 use api::ledger::Entry;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use client::verify::{PAGE_MAX, Tally, signed};
+use client::verify::{PAGE_MAX, Seen, Tally, signed};
 use client::{Client, Error};
 use crypto::note::{Checkpoint, VerifierKey};
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,8 @@ pub(crate) struct Checked {
     pub(crate) whole_entries: u64,
     /// Segments of the access log that entries close, each following the one before.
     pub(crate) segments: u64,
+    /// Size of the checkpoint verified before that this one was found to extend.
+    pub(crate) extends: Option<u64>,
 }
 
 /// Where a ledger is exported from.
@@ -84,12 +86,13 @@ pub(crate) async fn write(source: Source, file: &Path, progress: impl FnMut(u64,
 /// Checks a file: who signed it, each entry, the root, and that the segments of the access log which entries close follow
 /// each other.
 ///
-/// `choose` says which key to hold against it, given the one that stands in the file.
+/// `choose` says which key to hold against it and which checkpoint was verified by that before, given the key that stands in
+/// the file.
 ///
 /// Errors: class `Corrupt`, naming the first bad thing.
 pub(crate) fn check(
     file: &Path,
-    choose: impl FnOnce(&VerifierKey) -> Result<VerifierKey, Error>,
+    choose: impl FnOnce(&VerifierKey) -> Result<(VerifierKey, Option<Seen>), Error>,
 ) -> Result<Checked, Error> {
     let shown = format!("`{}` cannot be read", file.display());
     let opened = File::open(file).map_err(|error| fault::local(&shown, &error))?;
@@ -98,9 +101,9 @@ pub(crate) fn check(
         return Err(fault::invalid("the file is no export of a ledger", "make one with `aumbry ledger export FILE`"));
     };
     let own = named.parse().map_err(|_| damaged("line 1 names a key that is none"))?;
-    let key = choose(&own)?;
+    let (key, seen) = choose(&own)?;
     let checkpoint = signed(&checkpoint, &key)?;
-    let (mut tally, mut segments) = (Tally::default(), Segments::default());
+    let (mut tally, mut segments) = (Tally::since(seen), Segments::default());
     while let Some(line) = lines.next()? {
         let Line::Entry(entry) = line else {
             return Err(damaged(&format!("line {} begins another ledger", lines.number)));
@@ -117,8 +120,8 @@ pub(crate) fn check(
             taken.map_err(|why| damaged(&format!("entry {}: {why}", entry.index)))?;
         }
     }
-    tally.check(&checkpoint)?;
-    Ok(Checked { key, checkpoint, whole_entries: tally.whole(), segments: segments.closed() })
+    let extends = tally.check(&checkpoint)?;
+    Ok(Checked { key, checkpoint, whole_entries: tally.whole(), segments: segments.closed(), extends })
 }
 
 async fn fill(mut source: Source, file: File, shown: &str, mut progress: impl FnMut(u64, u64)) -> Result<u64, Error> {
@@ -217,7 +220,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (file, key) = sample(folder.path());
         for own in [true, false] {
-            let checked = check(&file, |found| Ok(if own { found } else { &key }.clone())).unwrap();
+            let checked = check(&file, |found| Ok((if own { found } else { &key }.clone(), None))).unwrap();
             assert_eq!(checked.key, key);
             assert_eq!((checked.checkpoint.size, checked.whole_entries, checked.segments), (5, 5, 0));
         }
@@ -229,7 +232,7 @@ mod tests {
         let (file, _) = sample(folder.path());
         let (_, other) = sample(folder.path().join("..").as_path().parent().unwrap());
         drop(sample(folder.path()));
-        assert_eq!(&*check(&file, |_| Ok(other)).unwrap_err().code, "ledger.checkpoint_invalid");
+        assert_eq!(&*check(&file, |_| Ok((other, None))).unwrap_err().code, "ledger.checkpoint_invalid");
     }
 
     #[test]
@@ -240,7 +243,7 @@ mod tests {
         let lines: Vec<_> = whole.lines().collect();
         let refused = |lines: &[&str], what: &str| {
             std::fs::write(&file, lines.join("\n") + "\n").unwrap();
-            assert!(check(&file, |_| Ok(key.clone())).is_err(), "{what}");
+            assert!(check(&file, |_| Ok((key.clone(), None))).is_err(), "{what}");
         };
         for index in 0..lines.len() {
             let mut without = lines.clone();
@@ -261,6 +264,6 @@ mod tests {
         alter("{\"index\"".into(), "{\"kind\":\"policy.removed\",\"index\"".into());
         alter("{\"index\"".into(), "{\"time\":\"1999-01-01T00:00:00.000Z\",\"index\"".into());
         std::fs::write(&file, whole.trim_end()).unwrap();
-        assert!(check(&file, |_| Ok(key.clone())).is_err(), "a cut last line");
+        assert!(check(&file, |_| Ok((key.clone(), None))).is_err(), "a cut last line");
     }
 }

@@ -78,30 +78,45 @@ impl Pin {
     }
 }
 
-/// The key pinned for the ledger that `own` says it is the key of; nothing when none is pinned for one of that name.
+/// The key pinned for the ledger that `own` says it is the key of, and the newest checkpoint verified by it; nothing when none
+/// is pinned for one of that name. `place` says where `own` stands.
 ///
 /// Errors: `Corrupt`, code `ledger.key_changed`, when only others are pinned for it.
-pub(crate) fn of_ledger(own: &VerifierKey) -> Result<Option<VerifierKey>, Error> {
+pub(crate) fn of_ledger(own: &VerifierKey, place: &str) -> Result<Option<(VerifierKey, Seen)>, Error> {
     let folder = server::config::Environment::of_process().configuration_folder().join(FOLDER);
     let files = match std::fs::read_dir(&folder) {
         Ok(files) => files,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(fault::local(&format!("`{}` cannot be read", folder.display()), &error)),
     };
-    let mut other = None;
+    let (mut newest, mut other) = (None::<Seen>, None);
     for file in files.filter_map(Result::ok).map(|file| file.path()) {
         let Some(kept) = load(&file)? else { continue };
         let key = parse(&kept.key)?;
         if key == *own {
-            return Ok(Some(key));
-        }
-        if key.origin() == own.origin() {
+            let seen = Seen { size: kept.size, root: client::verify::hash(&kept.root)? };
+            newest = newest.into_iter().chain([seen]).max_by_key(|seen| seen.size);
+        } else if key.origin() == own.origin() {
             other = Some((key, file));
         }
     }
-    match other {
-        Some((key, file)) => Err(changed("the key in the export", own, &key.to_string(), &file)),
-        None => Ok(None),
+    match (newest, other) {
+        (None, Some((key, file))) => Err(changed(&format!("the key in {place}"), own, &key.to_string(), &file)),
+        (newest, _) => Ok(newest.map(|seen| (own.clone(), seen))),
+    }
+}
+
+/// Says that a key was believed for want of another.
+pub(crate) fn unpinned(place: &str) -> String {
+    format!("note: no key is pinned for this ledger, so the one in {place} was used; --key shows forgery too")
+}
+
+/// Says that a copy ends before what was verified already.
+pub(crate) fn note_age(size: u64, before: u64) {
+    if size < before {
+        output::note(&format!(
+            "note: this copy ends after {size} entries, and {before} were verified before: it is an older one, or was cut"
+        ));
     }
 }
 

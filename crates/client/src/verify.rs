@@ -36,17 +36,32 @@ pub struct Tally {
     tree: Frontier,
     whole: u64,
     last: Option<Hash>,
+    seen: Option<Seen>,
+    extends: Option<u64>,
 }
 
 impl Tally {
+    /// Begins a count that is held against a checkpoint verified before, when it comes to its size.
+    pub fn since(seen: Option<Seen>) -> Self {
+        let extends = seen.filter(|seen| seen.size == 0).map(|seen| seen.size);
+        Self { seen, extends, ..Self::default() }
+    }
+
     /// Takes the next entry.
     ///
-    /// Errors: `Corrupt`, codes `ledger.entry_missing` and `ledger.entry_altered`, naming the entry.
+    /// Errors: `Corrupt`, codes `ledger.entry_missing` and `ledger.entry_altered`, naming the entry; `ledger.forked` when
+    /// the entries so far are not those of the checkpoint verified before.
     pub fn push(&mut self, entry: &Entry) -> Result<(), Error> {
         let (leaf, whole) = checked_leaf(entry, self.tree.size())?;
         self.whole = self.whole.saturating_add(u64::from(whole));
         self.last = Some(leaf);
         self.tree.push(leaf);
+        if let Some(seen) = self.seen.filter(|seen| seen.size == self.tree.size()) {
+            if seen.root != self.tree.root() {
+                return Err(forked());
+            }
+            self.extends = Some(seen.size);
+        }
         Ok(())
     }
 
@@ -60,10 +75,11 @@ impl Tally {
         self.whole
     }
 
-    /// Checks that these are the entries of the checkpoint, all of them and no others.
+    /// Checks that these are the entries of the checkpoint, all of them and no others; tells the size of the checkpoint
+    /// verified before that they were found to extend.
     ///
     /// Errors: `Corrupt`, codes `ledger.entry_missing` and `ledger.root_differs`.
-    pub fn check(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
+    pub fn check(&self, checkpoint: &Checkpoint) -> Result<Option<u64>, Error> {
         if self.tree.size() != checkpoint.size {
             let detail = format!("the checkpoint is of {} entries, {} are given", checkpoint.size, self.tree.size());
             return Err(damaged("ledger.entry_missing", &detail));
@@ -71,7 +87,7 @@ impl Tally {
         if self.tree.root() != checkpoint.root {
             return Err(damaged("ledger.root_differs", "the entries do not hash to the root that was signed"));
         }
-        Ok(())
+        Ok(self.extends)
     }
 }
 
@@ -161,8 +177,7 @@ async fn consistent(client: &Client, now: &Checkpoint, seen: Option<&Seen>) -> R
     } else {
         hashes(&client.ledger().consistency(seen.size, now.size).await?.hashes)?
     };
-    verify_consistency(seen.size, &seen.root, now.size, &now.root, &proof)
-        .map_err(|_| damaged("ledger.forked", "the ledger does not extend the one that was verified before"))?;
+    verify_consistency(seen.size, &seen.root, now.size, &now.root, &proof).map_err(|_| forked())?;
     Ok(Some(seen.size))
 }
 
@@ -178,6 +193,10 @@ fn checked_leaf(entry: &Entry, wanted: u64) -> Result<(Hash, bool), Error> {
         return Err(damaged("ledger.entry_altered", &format!("entry {wanted} does not have its hash")));
     }
     Ok((told, true))
+}
+
+fn forked() -> Error {
+    damaged("ledger.forked", "the ledger does not extend the one that was verified before")
 }
 
 fn hashes(texts: &[String]) -> Result<Vec<Hash>, Error> {

@@ -42,7 +42,8 @@ pub struct Parts {
     pub delay: Arc<dyn Delay>,
     /// The engines' rules.
     pub rules: Vec<Arc<dyn Rules>>,
-    /// Name of the cluster in checkpoint origins, used when the ledger is begun.
+    /// Name of the cluster in checkpoint origins, used when the ledger is begun. Left empty it gets one of its own, so that
+    /// ledgers of several clusters can be told apart.
     pub cluster: String,
     /// Bytes for records kept in memory.
     pub cache_bytes: u64,
@@ -224,6 +225,16 @@ async fn remove(storage: &dyn Storage, ops: Vec<storage::Op>) -> Result<(), Refu
     }
 }
 
+/// The name given, or one that no other cluster has.
+fn cluster(parts: &Parts) -> Result<String, Refusal> {
+    if !parts.cluster.is_empty() {
+        return Ok(parts.cluster.clone());
+    }
+    let mut own = [0; 4];
+    parts.entropy.fill_public(&mut own).map_err(crate::ring::no_entropy)?;
+    Ok(format!("aumbry-{:08x}", u32::from_be_bytes(own)))
+}
+
 /// Writes batch 1: root key, the keys of the tenant `system`, and the entries that say so.
 async fn begin(parts: &Parts) -> Result<(), Refusal> {
     let entropy = parts.entropy.as_ref();
@@ -232,7 +243,7 @@ async fn begin(parts: &Parts) -> Result<(), Refusal> {
     let root = maker.fresh_root()?;
     let mut puts = vec![maker.root(parts.seal.as_ref(), Arc::clone(&root))?];
     puts.extend(maker.whole_tenant(TenantId::SYSTEM, &root)?);
-    let origin = format!("{}/{}", parts.cluster, parts.shard.0);
+    let origin = format!("{}/{}", cluster(parts)?, parts.shard.0);
     let mut events = vec![HouseEvent::LedgerCreated { origin }.event(house::LEDGER_CREATED)?];
     for put in &puts {
         events.push(house::key_created(put)?);

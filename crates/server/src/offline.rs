@@ -26,6 +26,8 @@ pub struct Findings {
     pub checked: Vec<(&'static str, u64)>,
     /// Size that the signed checkpoint speaks of.
     pub checkpoint: Option<u64>,
+    /// The verifier key that stands beside it.
+    pub key: Option<String>,
     /// Bad things by name, the first of each kind of storage.
     pub bad: Vec<String>,
 }
@@ -107,6 +109,7 @@ pub async fn verify_data_dir(data: &Path, seal: Option<&Path>, key: Option<&str>
     let report = verify_ledger(&storage, seal.clone(), key).await?;
     findings.bad.extend(report.bad.as_ref().map(|bad| format!("{}: {}", bad.what, bad.why)));
     findings.checkpoint = report.checked.checkpoint;
+    findings.key = report.checkpoint.as_ref().map(|(_, key)| key.clone());
     findings.checked = counted(&report);
     let keys = match seal {
         Some(seal) if findings.bad.is_empty() => Some(ledger::row_keys(&*storage, SHARD, &*seal).await?),

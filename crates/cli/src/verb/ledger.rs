@@ -36,7 +36,7 @@ pub(crate) enum Ledger {
 /// Without arguments the server's ledger is fetched and checked here
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// The ledger's key [default: the one pinned at first use; for a data folder the one that stands in it]
+    /// The ledger's key [default: the one pinned at first use]
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Check an export instead
@@ -165,25 +165,27 @@ impl Verify {
 
     fn file(&self, file: &std::path::Path) -> Result<Report, Error> {
         let given = self.key.as_deref().map(pins::parse).transpose()?;
-        let mut from = KeyFrom::Given;
+        let (mut from, mut before) = (KeyFrom::Given, 0);
         let checked = export::check(file, |own| {
             if let Some(key) = given {
-                return Ok(key);
+                return Ok((key, None));
             }
-            let pinned = pins::of_ledger(own)?;
-            from = if pinned.is_some() { KeyFrom::Pinned } else { KeyFrom::Export };
-            Ok(pinned.unwrap_or_else(|| own.clone()))
+            let Some((key, seen)) = pins::of_ledger(own, "the export")? else {
+                from = KeyFrom::Export;
+                return Ok((own.clone(), None));
+            };
+            (from, before) = (KeyFrom::Pinned, seen.size);
+            Ok((key, Some(seen)))
         })?;
         if from == KeyFrom::Export {
-            output::note(
-                "note: no key is pinned for this ledger, so the one in the export was used; --key shows forgery too",
-            );
+            output::note(&pins::unpinned("the export"));
         }
+        pins::note_age(checked.checkpoint.size, before);
         Ok(Report {
             origin: checked.checkpoint.origin.to_string(),
             size: checked.checkpoint.size,
             whole_entries: checked.whole_entries,
-            extends: None,
+            extends: checked.extends,
             access_segments: Some(checked.segments),
             key: checked.key.to_string(),
             key_from: from,

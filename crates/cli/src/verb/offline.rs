@@ -11,7 +11,7 @@ use serde::Serialize;
 use server::offline::{LedgerAtRest, OfflineError};
 
 use crate::connect::Global;
-use crate::{exit, fault, input};
+use crate::{exit, fault, input, pins};
 
 /// Make all records again from the entries; the server must not run
 #[derive(Debug, Args)]
@@ -46,6 +46,13 @@ pub(crate) async fn verify(global: &Global, data: &Path, seal: Option<&Path>, ke
             crate::output::note(&format!("also bad: {bad}"));
         }
         return Err(Error::local(Class::Corrupt, "ledger.damaged", first.as_str(), DAMAGED));
+    }
+    let own = findings.key.as_deref().filter(|_| key.is_none()).map(pins::parse).transpose()?;
+    if let Some(own) = own {
+        match pins::of_ledger(&own, "the data folder")? {
+            Some((_, seen)) => pins::note_age(findings.checkpoint.unwrap_or(0), seen.size),
+            None => crate::output::note(&pins::unpinned("the data folder")),
+        }
     }
     let checked = findings.checked.into_iter().collect();
     let data_dir = data.display().to_string();

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use api::access::{Row, RowProof};
 use base64::Engine as _;
@@ -84,7 +84,7 @@ fn a_server_with_another_key_than_the_pinned_one_is_refused_with_the_way_on() {
 
 #[test]
 fn an_export_is_held_against_the_pinned_key_of_its_ledger() {
-    let (house, other) = (House::start(), House::start());
+    let (house, other) = (House::start_with(SAME_NAME), House::start_with(SAME_NAME));
     let own = key(&house);
     house.run(&["ledger", "export", "own.jsonl"]).ok();
     other.run(&["ledger", "export", house.folder().join("other.jsonl").to_str().unwrap()]).ok();
@@ -107,6 +107,72 @@ fn an_export_is_held_against_the_pinned_key_of_its_ledger() {
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replacen(&own, "", 1)).unwrap();
     check("own.jsonl").failed(10, "line 1 names a key that is none");
+}
+
+const SAME_NAME: &[&str] = &["--set", "ledger.cluster=here"];
+
+#[test]
+fn each_store_has_a_ledger_of_its_own_name() {
+    let (house, other) = (House::start(), House::start());
+    let (own, others) = (key(&house), key(&other));
+    assert!(own.starts_with("aumbry-") && others.starts_with("aumbry-"), "{own} {others}");
+    assert_ne!(own.split('+').next(), others.split('+').next());
+    house.run(&["ledger", "verify"]).ok();
+    other.run(&["ledger", "export", house.folder().join("other.jsonl").to_str().unwrap()]).ok();
+    house.run(&["ledger", "verify", "--export", "other.jsonl"]).ok().failed(0, "no key is pinned");
+}
+
+#[test]
+fn a_copy_of_a_ledger_is_held_against_what_was_verified_of_it() {
+    let mut house = House::start();
+    house.put("a", b"1");
+    house.run(&["ledger", "export", "early.jsonl"]).ok();
+    house.stop();
+    let copied = Command::new("cp").args(["-a", "data", "kept"]).current_dir(house.folder()).status().unwrap();
+    assert!(copied.success());
+    house.start_again();
+    (0..3).for_each(|_| house.put("a", b"2"));
+    let seen = house.run(&["--json", "ledger", "verify"]).ok().json()["size"].clone();
+    house.run(&["ledger", "export", "late.jsonl"]).ok();
+    house.stop();
+    let check = |file: &str| house.run(&["--json", "ledger", "verify", "--export", file]).ok();
+    let late = check("late.jsonl");
+    assert!(late.err.is_empty(), "{late:?}");
+    assert_eq!(late.json()["extends"], seen);
+    let early = check("early.jsonl").failed(0, "it is an older one, or was cut");
+    assert!(early.json()["extends"].is_null());
+    house.run(&["ledger", "verify", "--data-dir", "data"]).ok().failed(0, "");
+    house.run(&["ledger", "verify", "--data-dir", "kept"]).ok().failed(0, "it is an older one, or was cut");
+
+    // The old copy is brought back and goes its own way, with the same key.
+    let folder = house.folder();
+    std::fs::rename(folder.join("data"), folder.join("gone")).unwrap();
+    std::fs::rename(folder.join("kept"), folder.join("data")).unwrap();
+    house.start_again();
+    (0..6).for_each(|_| house.put("b", b"3"));
+    house.run(&["ledger", "export", "fork.jsonl"]).ok();
+    house.stop();
+    house.run(&["ledger", "verify", "--export", "fork.jsonl"]).failed(10, "ledger.forked");
+    house.run(&["ledger", "verify", "--export", "late.jsonl"]).ok();
+}
+
+#[test]
+fn a_data_folder_is_held_against_the_pinned_key_of_its_ledger() {
+    let (mut house, mut other) = (House::start_with(SAME_NAME), House::start_with(SAME_NAME));
+    let verify = |house: &House, folder: &House| {
+        let data = folder.folder().join("data");
+        house.run(&["ledger", "verify", "--data-dir", data.to_str().unwrap()])
+    };
+    let (own, others) = (key(&house), key(&other));
+    house.run(&["ledger", "verify"]).ok();
+    house.stop();
+    other.stop();
+    assert!(verify(&house, &house).ok().err.is_empty());
+    verify(&house, &other).failed(10, "ledger.key_changed").failed(10, &own);
+    verify(&other, &other).ok().failed(0, "no key is pinned");
+    let data = other.folder().join("data");
+    let given = ["ledger", "verify", "--data-dir", data.to_str().unwrap(), "--key", &others];
+    assert!(house.run(&given).ok().err.is_empty());
 }
 
 fn key(house: &House) -> String {

@@ -193,8 +193,8 @@ impl Config {
         }
         let cluster = &self.ledger.cluster;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-        if cluster.is_empty() || cluster.len() > 100 || !cluster.bytes().all(plain) {
-            tell("ledger", "cluster", "wants 1 to 100 letters, digits, `.`, `-` or `_`");
+        if cluster.len() > 100 || !cluster.bytes().all(plain) {
+            tell("ledger", "cluster", "wants at most 100 letters, digits, `.`, `-` or `_`");
         }
         if let (Some(seal), Some(data)) = (&self.seal.file.0, &self.server.data_dir.0)
             && seal.starts_with(data)

@@ -140,8 +140,9 @@ settings! {
     }
     /// The ledger.
     ["ledger"] ledger: LedgerSection {
-        /// First part of the origin line in signed checkpoints. It must never change once the server has started.
-        cluster: String = "aumbry";
+        /// First part of the origin line in signed checkpoints, used at the first start and kept in the ledger from then on.
+        /// Left empty it is `aumbry-` and eight characters of its own.
+        cluster: String = "";
     }
     /// The access log.
     ["access"] access: AccessSection {
