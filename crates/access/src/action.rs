@@ -1,5 +1,6 @@
 //! The acts that a policy can name, their groups, and what each can be done to.
 
+use crate::resource::Part;
 use crate::resource::ResourceKind::{self, Folder, Policy, PrincipalRecord, Secret, System};
 use std::fmt;
 
@@ -83,6 +84,23 @@ impl Action {
     /// Finds an action by its name.
     pub fn named(name: &str) -> Option<Action> {
         Action::ALL.iter().copied().find(|action| action.name() == name)
+    }
+
+    /// The part of the server that it is about where it names no secret, folder, policy or principal.
+    pub fn part(self) -> Option<Part> {
+        let part = match self.group() {
+            "policy" => Part::Policies,
+            "principal" => Part::Principals,
+            "session" => Part::Sessions,
+            "ledger" => Part::Ledger,
+            "access" => Part::Access,
+            "key" => Part::Keys,
+            "seal" => Part::Seal,
+            "own" if self == Action::OperationOwn => Part::Operations,
+            "own" => Part::Sessions,
+            _ => return None,
+        };
+        self.resources().contains(&System).then_some(part)
     }
 
     /// Its bit in an action set.

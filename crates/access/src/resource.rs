@@ -1,6 +1,8 @@
 //! What an act is done to, as policies see it.
 
+use crate::action::Action;
 use crate::name::{PolicyName, PrincipalName};
+use ledger::code::{self, Refusal};
 use ledger::{Path, Prefix};
 
 /// The entity types of resources.
@@ -110,6 +112,30 @@ pub enum Resource {
 }
 
 impl Resource {
+    /// What `action` would be done to, from text: nothing for the part of the server that it is about, a folder with `/` at its
+    /// end (`/` alone is the top), otherwise a secret's path or a name.
+    ///
+    /// Errors: `request.invalid` where the action is never done to that; those of paths and names.
+    pub fn of(action: Action, text: Option<&str>) -> Result<Resource, Refusal> {
+        let kinds = action.resources();
+        let resource = match text {
+            None => action.part().map(Resource::System),
+            Some("/") => Some(Resource::Folder(Prefix::default())),
+            Some(text) if text.ends_with('/') => Some(Resource::Folder(Prefix::parse(text)?)),
+            Some(text) if kinds.contains(&ResourceKind::Secret) => Some(Resource::Secret(Path::parse(text)?)),
+            Some(text) if kinds.contains(&ResourceKind::Policy) => Some(Resource::Policy(PolicyName::parse(text)?)),
+            Some(text) if kinds.contains(&ResourceKind::PrincipalRecord) => {
+                Some(Resource::PrincipalRecord(PrincipalName::parse(text)?))
+            }
+            Some(_) => None,
+        };
+        resource.filter(|resource| kinds.contains(&resource.kind())).ok_or_else(|| {
+            let kinds: Vec<&str> = kinds.iter().map(|kind| kind.type_name()).collect();
+            let why = format!("`{action}` is not done to that but to: {}", kinds.join(", "));
+            Refusal::new(&code::REQUEST_INVALID, why)
+        })
+    }
+
     /// Its kind.
     pub fn kind(&self) -> ResourceKind {
         match self {
@@ -158,6 +184,31 @@ impl Resource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_names_what_an_action_is_done_to_and_nothing_else() {
+        let of = |action, text| Resource::of(action, text).map(|resource| (resource.kind(), resource.id().to_owned()));
+        let found = |kind, id: &str| Ok((kind, id.to_owned()));
+        assert_eq!(of(Action::SecretRead, Some("a/b")), found(ResourceKind::Secret, "a/b"));
+        assert_eq!(of(Action::SecretList, Some("a/")), found(ResourceKind::Folder, "a"));
+        assert_eq!(of(Action::SecretList, Some("/")), found(ResourceKind::Folder, ""));
+        assert_eq!(of(Action::PolicyRead, Some("readers")), found(ResourceKind::Policy, "readers"));
+        assert_eq!(of(Action::SessionIssue, Some("web")), found(ResourceKind::PrincipalRecord, "web"));
+        for action in Action::ALL.iter().filter(|action| action.resources().contains(&ResourceKind::System)) {
+            assert_eq!(Resource::of(*action, None).unwrap().kind(), ResourceKind::System, "{action}");
+        }
+        for (action, text) in [
+            (Action::SecretRead, None),
+            (Action::SecretRead, Some("a/")),
+            (Action::SecretList, Some("a")),
+            (Action::PolicyWrite, None),
+            (Action::KeyRotate, Some("a")),
+            (Action::SecretRead, Some("../a")),
+            (Action::PolicyRead, Some("A B")),
+        ] {
+            assert!(Resource::of(action, text).is_err(), "{action} {text:?}");
+        }
+    }
 
     #[test]
     fn ancestors_are_all_folders_above_and_the_top() {

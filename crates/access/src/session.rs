@@ -123,6 +123,21 @@ pub struct SessionFacts {
     pub expires: WallMs,
 }
 
+impl SessionFacts {
+    /// What a session of this principal would be verified to now, to ask what it may do. It authenticates nobody.
+    pub fn supposed(tenant: TenantId, principal: &Principal, now: WallMs) -> SessionFacts {
+        SessionFacts {
+            tenant,
+            session: SessionId::from_bytes([0; 16]),
+            entity: principal.entity,
+            principal: principal.name.clone(),
+            roles: principal.roles.clone(),
+            created: now,
+            expires: now,
+        }
+    }
+}
+
 /// Why a session is no good. Callers answer all of them alike.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Why {

@@ -45,6 +45,44 @@ pub struct PolicyList {
     pub next_cursor: Option<String>,
 }
 
+/// Asks whether a principal may do something.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Explain {
+    /// Name of the principal.
+    pub principal: String,
+    /// The act, such as `secret.read`.
+    pub action: String,
+    /// What it would be done to: a secret's path, a folder with `/` at its end (`/` alone is the top), the name of a policy or
+    /// principal; absent for a part of the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// The address it would come from; that of this request otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_ip: Option<String>,
+    /// When it would come; now otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Whether it would come over TLS; as this request otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<bool>,
+}
+
+/// Whether a principal may do something, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Explained {
+    /// Whether it may.
+    pub allowed: bool,
+    /// `permitted`, `forbidden`, `not_permitted` (no policy permits it), `unevaluable`, `broken_policy`, `disabled` (the principal) or
+    /// `home_tenant_only`.
+    pub reason: String,
+    /// The policies that decided, with `#n` where one has several statements: satisfied permits, at least one, or forbids, or
+    /// those that could not be evaluated.
+    pub rules: Vec<String>,
+    /// The principal's roles.
+    pub roles: Vec<String>,
+}
+
 /// Which page of a list of policies or principals.
 #[derive(Debug, Default, Clone, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -67,6 +67,8 @@ acts! {
     POLICY_READ = "policy.read", [PolicyRead], Read;
     /// List policies.
     POLICY_LIST = "policy.list", [PolicyRead], Read;
+    /// Ask what a principal may do and why.
+    POLICY_EXPLAIN = "policy.explain", [PolicyRead], Read;
     /// Put a policy.
     POLICY_WRITE = "policy.write", [PolicyWrite], Change;
     /// Remove a policy.
@@ -199,6 +201,11 @@ impl Act {
     /// List policies.
     pub fn policy_list() -> Act {
         Act::system(&POLICY_LIST, Part::Policies)
+    }
+
+    /// Ask what a principal may do and why.
+    pub fn policy_explain() -> Act {
+        Act::system(&POLICY_EXPLAIN, Part::Policies)
     }
 
     /// Put a policy.

@@ -221,7 +221,7 @@ impl App {
     }
 
     /// Rights over the whole cluster are the home tenant's only.
-    fn beyond(&self, right: Action, facts: &SessionFacts) -> bool {
+    pub(crate) fn beyond(&self, right: Action, facts: &SessionFacts) -> bool {
         right == Action::LedgerEntries && facts.tenant != self.0.parts.home
     }
 

@@ -35,6 +35,6 @@ pub use carried::Tasks;
 pub use grant::Authorized;
 pub use reply::{Changed, Page, Reply};
 
-pub use access::{PolicyName, PrincipalName};
+pub use access::{Action, PolicyName, PrincipalName, Resource};
 pub use ledger::access_log::ClosedSegment;
 pub use ledger::{Path, Position, Prefix, Refusal, code};

@@ -4,14 +4,19 @@ use crate::app::App;
 use crate::authenticate::damaged;
 use crate::grant::{Authorized, Done, bug};
 use crate::limits;
+use crate::principal;
 use crate::reply::{Changed, Page};
 use access::policy::{self, Listed, PutPolicy, RemovePolicy, StoredPolicy};
-use access::{Decider, PolicyName, PolicyStore, Resource, ValidPolicy, owner_may_mend};
+use access::{
+    Action, Decider, Decision, PolicyName, PolicyStore, PrincipalName, RequestContext, Resource, SessionFacts,
+    ValidPolicy, owner_may_mend,
+};
 use crypto::WallMs;
 use crypto::id::TenantId;
 use ledger::code::{POLICY_INVALID, POLICY_NOT_FOUND};
 use ledger::{Ledger, RecordKind, Refusal};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Policies fetched at once while a tenant's are loaded.
@@ -30,6 +35,36 @@ pub struct Policy {
     pub built_in: bool,
     /// Whether it can no longer be read, so that nothing is allowed until it is mended.
     pub broken: bool,
+}
+
+/// Whether a principal may do something, as a question.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Question {
+    /// Who.
+    pub principal: PrincipalName,
+    /// What.
+    pub action: Action,
+    /// To what.
+    pub resource: Resource,
+    /// From where; from where the question comes otherwise.
+    pub source_ip: Option<IpAddr>,
+    /// When; now otherwise.
+    pub at: Option<WallMs>,
+    /// Over TLS or not; as the question comes otherwise.
+    pub tls: Option<bool>,
+}
+
+/// What a session of the principal would be told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Explained {
+    /// Whether it is a yes.
+    pub allowed: bool,
+    /// Why: `permitted`, or a reason of [`access::DenyReason`], or `disabled`, or `home_tenant_only`.
+    pub reason: &'static str,
+    /// The rules that decided: satisfied permits of a yes, at least one; forbids, or rules that could not be evaluated.
+    pub rules: Vec<String>,
+    /// The principal's roles.
+    pub roles: Vec<String>,
 }
 
 /// The policies of each tenant as loaded, and the order of their changes.
@@ -188,6 +223,33 @@ pub async fn list(grant: Authorized, cursor: Option<String>, limit: Option<u64>)
     let last = items.last().filter(|_| more).map(|policy| &policy.name);
     let next = last.map(|last| cursors.write(grant.tenant(), &bound, last)).transpose()?;
     Ok(Page { items, next })
+}
+
+/// Answers whether a principal may do something and which rules say so; nothing is done, and nobody is authenticated.
+///
+/// Errors: `principal.not_found`.
+pub async fn explain(grant: Authorized, question: Question) -> Result<Explained, Refusal> {
+    let principal = principal::find(&grant, &question.principal).await?;
+    let roles = principal.roles.iter().map(|role| role.to_string()).collect();
+    let asked = grant.circumstances;
+    let circumstances = RequestContext {
+        source_ip: question.source_ip.unwrap_or(asked.source_ip),
+        now: question.at.unwrap_or(asked.now),
+        tls: question.tls.unwrap_or(asked.tls),
+    };
+    let no = |reason, rules| Explained { allowed: false, reason, rules, roles: Vec::new() };
+    let facts = SessionFacts::supposed(grant.tenant(), &principal, circumstances.now);
+    let told = if principal.disabled {
+        no("disabled", Vec::new())
+    } else if grant.app.beyond(question.action, &facts) {
+        no("home_tenant_only", Vec::new())
+    } else {
+        match grant.app.parts().decider.decide(&facts, question.action, &question.resource, &circumstances) {
+            Decision::Allow { rules } => Explained { allowed: true, reason: "permitted", ..no("", rules.to_vec()) },
+            Decision::Deny { rules, why } => no(why.name(), rules.to_vec()),
+        }
+    };
+    Ok(Explained { roles, ..told })
 }
 
 async fn shown(grant: &Authorized, listed: &Listed) -> Result<Policy, Refusal> {

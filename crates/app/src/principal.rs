@@ -58,13 +58,13 @@ pub async fn put(grant: Authorized, roles: Vec<String>, disabled: bool) -> Resul
     let fresh = EntityId::generate(grant.now(), &*grant.app.parts().entropy).map_err(no_entropy)?;
     let done = grant.change(PutPrincipal::new(name.clone(), &roles, disabled, fresh)?).await?;
     PrincipalReply::decode(done.reply.expose()).map_err(damaged)?;
-    let what = find(&grant, &name).await?;
+    let what = find(&grant, &name).await?.into();
     Ok(Changed { what, position: done.position, replayed: done.replayed })
 }
 
 /// Shows the principal the act names. Errors: `principal.not_found`.
 pub async fn get(grant: Authorized) -> Result<Shown, Refusal> {
-    find(&grant, &name(&grant)?).await
+    find(&grant, &name(&grant)?).await.map(Shown::from)
 }
 
 /// Lists principals in store order. Errors: `cursor.invalid`.
@@ -80,8 +80,9 @@ pub async fn list(grant: Authorized, cursor: Option<String>, limit: Option<u64>)
     Ok(Page { items: items.collect::<Result<_, _>>()?, next })
 }
 
-async fn find(grant: &Authorized, name: &PrincipalName) -> Result<Shown, Refusal> {
+/// A principal of the caller's tenant. Errors: `principal.not_found`.
+pub(crate) async fn find(grant: &Authorized, name: &PrincipalName) -> Result<Principal, Refusal> {
     let missing = || Refusal::new(&PRINCIPAL_NOT_FOUND, "there is no principal of this name");
     let record = grant.ledger().record(grant.tenant(), &record_name(name)).await?.ok_or_else(missing)?;
-    Principal::decode(&record).map(Shown::from).map_err(damaged)
+    Principal::decode(&record).map_err(damaged)
 }

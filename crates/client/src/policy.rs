@@ -1,6 +1,6 @@
 //! Calls about policies.
 
-use api::policy::{PageQuery, Policy, PolicyChanged, PolicyList, PutPolicy};
+use api::policy::{Explain, Explained, PageQuery, Policy, PolicyChanged, PolicyList, PutPolicy};
 use reqwest::Method;
 
 use crate::path::check_name;
@@ -35,6 +35,11 @@ impl Policies<'_> {
     pub async fn remove(&self, name: &str) -> Result<PolicyChanged, Error> {
         check_name(name)?;
         self.0.change(Method::DELETE, Target::at("policies", name), None::<&()>).await
+    }
+
+    /// Asks whether a principal may do something, and why.
+    pub async fn explain(&self, question: &Explain) -> Result<Explained, Error> {
+        self.0.ask(Target::noun("policies:explain"), question).await
     }
 
     /// Lists one page, without text.

@@ -62,6 +62,17 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
         "policy.list" => {
             code(who.act(Act::policy_list(), b"", |grant| policy::list(grant, None, None)).await.into_outcome())
         }
+        "policy.explain" => {
+            let question = policy::Question {
+                principal: name(),
+                action: Action::SecretRead,
+                resource: app::Resource::Secret(path("m")),
+                source_ip: None,
+                at: None,
+                tls: None,
+            };
+            code(who.act(Act::policy_explain(), b"", |grant| policy::explain(grant, question)).await.into_outcome())
+        }
         "policy.write" => {
             let text = "permit (principal in Role::\"none\", action, resource);".to_owned();
             let act = Act::policy_write(PolicyName::parse(&format!("p{n}")).unwrap());

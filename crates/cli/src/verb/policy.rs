@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use api::policy::{PageQuery, Policy as Item, PolicyList, PutPolicy};
-use clap::Subcommand;
+use api::Timestamp;
+use api::policy::{Explain, Explained, PageQuery, Policy as Item, PolicyList, PutPolicy};
+use clap::{Args, Subcommand};
 use client::Error;
 
 use crate::connect::Global;
@@ -31,6 +32,28 @@ pub(crate) enum Policy {
         /// Name of the policy
         name: String,
     },
+    /// Say whether a principal may do something, and which policies decide
+    Explain(Question),
+}
+
+/// Who, what, to what
+#[derive(Debug, Args)]
+pub(crate) struct Question {
+    /// Name of the principal
+    principal: String,
+    /// The act, such as `secret.read`
+    action: String,
+    /// A secret's path, a folder with `/` at its end, the name of a policy or principal; nothing for a part of the server
+    resource: Option<String>,
+    /// As if it came from this address [default: from here]
+    #[arg(long, value_name = "IP")]
+    source_ip: Option<String>,
+    /// As if it came then [default: now]
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// As if it came over TLS, or not [default: as this does]
+    #[arg(long, value_name = "BOOL")]
+    tls: Option<bool>,
 }
 
 impl Policy {
@@ -55,9 +78,50 @@ impl Policy {
                 let changed = client.policies().remove(&name).await?;
                 output.answer(&changed, |changed| format!("policy {} removed", changed.name))?;
             }
+            Self::Explain(question) => question.ask(&client, output).await?,
         }
         Ok(exit::OK)
     }
+}
+
+impl Question {
+    async fn ask(self, client: &client::Client, output: output::Output) -> Result<(), Error> {
+        let asked = format!("{} {}", self.action, self.resource.as_deref().unwrap_or_default());
+        let question = Explain {
+            principal: self.principal,
+            action: self.action,
+            resource: self.resource,
+            source_ip: self.source_ip,
+            at: self.at.map(Timestamp),
+            tls: self.tls,
+        };
+        let told = client.policies().explain(&question).await?;
+        output.answer(&told, |told| {
+            let verdict = if told.allowed { ("yes", "may") } else { ("no", "may not") };
+            let said = format!("{}: {} {} {}", verdict.0, question.principal, verdict.1, asked.trim_end());
+            format!("{}\n{}", crate::escape::text(&said), crate::escape::text(&because(told)))
+        })
+    }
+}
+
+/// Why, for people.
+fn because(told: &Explained) -> String {
+    let rules = told.rules.join(", ");
+    let roles = match told.roles.join(", ") {
+        none if none.is_empty() => "it has no role".to_owned(),
+        roles => format!("its roles: {roles}"),
+    };
+    let why = match told.reason.as_str() {
+        "permitted" => format!("permitted by {rules}"),
+        "forbidden" => format!("forbidden by {rules}"),
+        "not_permitted" => "no policy permits it".to_owned(),
+        "unevaluable" => format!("{rules} cannot be evaluated, which denies"),
+        "broken_policy" => format!("{rules} can no longer be read, which denies everything but mending it"),
+        "disabled" => "it is disabled".to_owned(),
+        "home_tenant_only" => "only principals of the server's own tenant may do that".to_owned(),
+        other => other.to_owned(),
+    };
+    format!("{why}; {roles}")
 }
 
 async fn list(client: &client::Client, output: output::Output) -> Result<(), Error> {

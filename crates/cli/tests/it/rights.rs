@@ -35,6 +35,41 @@ fn a_reader_reads_what_the_policy_permits_and_nothing_else() {
 }
 
 #[test]
+fn what_is_explained_is_what_happens() {
+    let (house, token) = with_reader();
+    let cautious = r#"forbid(principal, action, resource) when { context.source_ip.isInRange(ip("203.0.113.0/24")) };"#;
+    house.run_with(&["policy", "put", "not-from-there"], cautious.as_bytes()).ok();
+    let asked = |args: &[&str]| house.run(&[&["--json", "policy", "explain", "app"], args].concat()).ok().json();
+    let told = |args: &[&str]| {
+        let told = asked(args);
+        let rules: Vec<_> =
+            told["rules"].as_array().unwrap().iter().map(|rule| rule.as_str().unwrap().to_owned()).collect();
+        (told["allowed"].as_bool().unwrap(), told["reason"].as_str().unwrap().to_owned(), rules.join(" "))
+    };
+    let is = |allowed, reason: &str, rules: &str| (allowed, reason.to_owned(), rules.to_owned());
+    assert_eq!(told(&["secret.read", "db/password"]), is(true, "permitted", "readers"));
+    assert_eq!(with(house.with_token(&token), &["get", "db/password"]).ok().text(), "hunter2");
+    assert_eq!(told(&["secret.read", "web/api"]), is(false, "not_permitted", ""));
+    with(house.with_token(&token), &["get", "web/api"]).failed(4, "policy.denied");
+    let elsewhere = ["secret.read", "db/password", "--source-ip", "203.0.113.9"];
+    assert_eq!(told(&elsewhere), is(false, "forbidden", "not-from-there"));
+    assert_eq!(told(&["session.own"]), is(true, "permitted", "aumbry:self"));
+    assert_eq!(told(&["secret.list", "/"]).1, "not_permitted");
+    assert_eq!(asked(&["secret.read", "db/x"])["roles"], serde_json::json!(["reader"]));
+    let said = house.run(&["policy", "explain", "app", "secret.read", "db/password"]).ok();
+    assert!(said.text().contains("permitted by readers; its roles: reader"), "{said:?}");
+
+    house.run(&["policy", "explain", "app", "secret.look", "db/x"]).failed(2, "names no act");
+    house.run(&["policy", "explain", "app", "key.rotate", "db/x"]).failed(2, "is not done to that but to: System");
+    house.run(&["policy", "explain", "nobody", "key.read"]).failed(5, "principal.not_found");
+    let mut own = house.with_token(&token);
+    own.args(["policy", "explain", "app", "secret.read", "db/password"]);
+    run(own, b"").failed(4, "policy.denied");
+    house.run(&["principal", "put", "app", "--role", "reader", "--disabled"]).ok();
+    assert_eq!(told(&["secret.read", "db/password"]), is(false, "disabled", ""));
+}
+
+#[test]
 fn a_session_ends_when_it_is_revoked_or_its_principal_disabled() {
     let (house, token) = with_reader();
     let own = with(house.with_token(&token), &["--json", "session", "show"]).ok().json();

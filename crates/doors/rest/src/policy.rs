@@ -3,10 +3,11 @@
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::show::position;
-use crate::time::shown;
+use crate::time::{read, shown};
 use api::policy as wire;
-use app::policy::{self, Policy};
-use app::{Act, Changed, PolicyName};
+use app::code::REQUEST_INVALID;
+use app::policy::{self, Policy, Question};
+use app::{Act, Action, Changed, PolicyName, PrincipalName, Refusal, Resource};
 
 /// `PUT policies/{name}`
 pub(crate) async fn put(call: Box<Call>) -> Answer {
@@ -49,6 +50,34 @@ pub(crate) async fn list(call: Box<Call>) -> Answer {
         },
     )
     .await
+}
+
+/// `POST policies:explain`
+pub(crate) async fn explain(call: Box<Call>) -> Answer {
+    call.act(
+        |call| Ok((Act::policy_explain(), question(call.json()?)?)),
+        policy::explain,
+        |told| {
+            let policy::Explained { allowed, reason, rules, roles } = told;
+            Answer::json(&wire::Explained { allowed, reason: reason.to_owned(), rules, roles })
+        },
+    )
+    .await
+}
+
+fn question(asked: wire::Explain) -> Result<Question, Refusal> {
+    let wrong = |why: &str| Refusal::new(&REQUEST_INVALID, why.to_owned());
+    let action = Action::named(&asked.action)
+        .ok_or_else(|| wrong("`action` names no act; write one such as secret.read (docs/policies.md lists them)"))?;
+    let source_ip = asked.source_ip.map(|text| text.parse().map_err(|_bad| wrong("`source_ip` is not an IP address")));
+    Ok(Question {
+        principal: PrincipalName::parse(&asked.principal)?,
+        action,
+        resource: Resource::of(action, asked.resource.as_deref())?,
+        source_ip: source_ip.transpose()?,
+        at: asked.at.map(|at| read(&at, &REQUEST_INVALID, "at")).transpose()?,
+        tls: asked.tls,
+    })
 }
 
 fn changed(changed: Changed<String>) -> Answer {

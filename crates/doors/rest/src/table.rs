@@ -72,7 +72,7 @@ fn of_secrets() -> Vec<Route> {
 }
 
 fn of_rights() -> Vec<Route> {
-    use api::policy::{PageQuery, Policy, PolicyChanged, PolicyList, PutPolicy};
+    use api::policy::{Explain, Explained, PageQuery, Policy, PolicyChanged, PolicyList, PutPolicy};
     use api::principal::{Principal, PrincipalChanged, PrincipalList, PutPrincipal};
     use api::session::{IssueSession, IssuedSession, Login, RevokedSession, Session};
     routes! {
@@ -92,6 +92,8 @@ fn of_rights() -> Vec<Route> {
             "Makes or changes a policy; it is checked before it counts."
         DELETE "/api/v1/policies/{name}" "policy.remove" policy::remove, Nothing, answer PolicyChanged;
             "Removes a policy."
+        POST "/api/v1/policies:explain" "policy.explain" policy::explain, Json, body Explain, answer Explained;
+            "Says whether a principal may do something and which policies decide."
         GET "/api/v1/principals" "principal.list" principal::list, Nothing, query PageQuery, answer PrincipalList;
             "Lists principals."
         GET "/api/v1/principals/{name}" "principal.read" principal::get, Nothing, answer Principal;

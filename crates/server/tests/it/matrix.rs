@@ -47,6 +47,7 @@ async fn sample(house: &House, pattern: &str) -> (String, Value) {
             secret().await;
             same(json!({ "path": path, "labels": { "a": "b" } }))
         }
+        "POST /api/v1/policies:explain" => same(json!({ "principal": "target", "action": "key.read" })),
         "POST /api/v1/sessions" => same(json!({ "principal": "target" })),
         "DELETE /api/v1/sessions/{id}" => {
             let issued = house.owner("POST", "/api/v1/sessions", json!({ "principal": "target" })).await.json();
