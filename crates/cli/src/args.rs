@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Run(verb::run::Run),
     /// Fill a template with secrets
     Render(verb::render::Render),
+    /// Let a principal or a role do something with secrets
+    Grant(verb::grant::Grant),
     /// Who may do what
     #[command(subcommand)]
     Policy(verb::policy::Policy),
@@ -97,6 +99,7 @@ impl Command {
             Self::Diff(verb) => verb.run(global).await,
             Self::Run(verb) => verb.run(global).await,
             Self::Render(verb) => verb.run(global).await,
+            Self::Grant(verb) => verb.run(global).await,
             Self::Policy(verb) => verb.run(global).await,
             Self::Principal(verb) => verb.run(global).await,
             Self::Session(verb) => verb.run(global).await,

@@ -6,6 +6,7 @@ pub(crate) mod delete;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod get;
+pub(crate) mod grant;
 pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod list;

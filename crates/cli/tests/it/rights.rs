@@ -35,6 +35,48 @@ fn a_reader_reads_what_the_policy_permits_and_nothing_else() {
 }
 
 #[test]
+fn a_grant_lets_do_what_it_says_and_no_more() {
+    let house = House::start();
+    house.put("db/password", b"hunter2");
+    house.put("web/api", b"t-123");
+    house.run(&["principal", "put", "app", "--role", "reader"]).ok();
+    let token = house.run(&["session", "issue", "app"]).ok().text().trim().to_owned();
+    let app = |args: &[&str]| with(house.with_token(&token), args);
+    let put = |path: &str| {
+        let mut put = house.with_token(&token);
+        put.args(["put", path]);
+        run(put, b"x")
+    };
+    let shown = house.run(&["grant", "app", "read", "db/", "--dry-run"]).ok();
+    assert!(shown.text().contains("resource in Path::\"db\"") && shown.err.is_empty(), "{shown:?}");
+    app(&["get", "db/password"]).failed(4, "policy.denied");
+
+    let granted = house.run(&["--json", "grant", "app", "read", "db/"]).ok().json();
+    let policy = granted["policy"].as_str().unwrap();
+    assert_eq!(house.run(&["policy", "get", policy]).ok().text(), granted["text"].as_str().unwrap());
+    assert_eq!(app(&["get", "db/password"]).ok().text(), "hunter2");
+    app(&["list", "db/"]).ok();
+    put("db/password").failed(4, "policy.denied");
+    app(&["get", "web/api"]).failed(4, "policy.denied");
+    assert_eq!(house.run(&["--json", "grant", "app", "read", "db/"]).ok().json(), granted, "the same policy again");
+
+    house.run(&["grant", "--role", "reader", "read,write", "web/api"]).ok().failed(0, "aumbry policy rm grant-reader-");
+    assert_eq!(app(&["get", "web/api"]).ok().text(), "t-123");
+    put("web/api").ok();
+    put("web/other").failed(4, "policy.denied");
+    app(&["purge", "web/api", "--all", "--yes"]).failed(4, "policy.denied");
+    house.run(&["grant", "app", "all", "/"]).ok();
+    put("web/other").ok();
+    app(&["purge", "web/api", "--all", "--yes"]).ok();
+    app(&["policy", "list"]).failed(4, "policy.denied");
+    house.run(&["policy", "rm", policy]).ok();
+
+    house.run(&["grant", "nobody", "read", "db/"]).failed(5, "principal.not_found");
+    house.run(&["grant", "app", "look", "db/"]).failed(2, "look");
+    house.run(&["grant", "app", "read", "../db"]).failed(2, "policy.invalid");
+}
+
+#[test]
 fn what_is_explained_is_what_happens() {
     let (house, token) = with_reader();
     let cautious = r#"forbid(principal, action, resource) when { context.source_ip.isInRange(ip("203.0.113.0/24")) };"#;
