@@ -45,6 +45,65 @@ pub struct PutSecret {
     pub max_versions: Option<u32>,
 }
 
+/// What a value that the server makes looks like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GeneratedKind {
+    /// Characters of the sets asked for, at least one of each.
+    #[default]
+    Password,
+    /// Random bytes as lower-case hex.
+    Hex,
+    /// Random bytes as standard base64 with padding.
+    Base64,
+    /// Random bytes.
+    Bytes,
+}
+
+/// Sets of characters of a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Characters {
+    /// `a` to `z`.
+    Lower,
+    /// `A` to `Z`.
+    Upper,
+    /// `0` to `9`.
+    Digits,
+    /// Printable ASCII but quotes, backslash and grave accent.
+    Symbols,
+}
+
+/// A new version of a secret with a value that the server makes; it is read like any other.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Generate {
+    /// Path of the secret.
+    pub path: String,
+    /// What the value looks like; a password when absent.
+    #[serde(default)]
+    pub kind: GeneratedKind,
+    /// Characters of a password, random bytes of everything else, at most 4,096; 32 when absent. What has less than 64 bits is
+    /// refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<usize>,
+    /// Sets of characters of a password; lower, upper and digits when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub characters: Option<Vec<Characters>>,
+    /// The current version the caller expects; 0 when the secret must not exist yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cas: Option<u64>,
+    /// Labels to set in place of the present ones; the present ones stay when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// When this version stops being readable, a time or `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// How many versions to keep from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_versions: Option<u32>,
+}
+
 /// What goes with a raw value, in the query.
 #[derive(Debug, Default, Clone, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

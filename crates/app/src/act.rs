@@ -53,6 +53,8 @@ acts! {
     SECRET_LIST = "secret.list", [SecretList], Read;
     /// Write a version.
     SECRET_WRITE = "secret.write", [SecretWrite], Change;
+    /// Write a version with a value made by the server.
+    SECRET_GENERATE = "secret.generate", [SecretWrite], Change;
     /// Write a version that copies an older one.
     SECRET_ROLLBACK = "secret.rollback", [SecretWrite], Change;
     /// Hide.
@@ -166,6 +168,11 @@ impl Act {
     /// Write a secret.
     pub fn secret_write(path: Path) -> Act {
         Act::of(&SECRET_WRITE, Resource::Secret(path))
+    }
+
+    /// Write a secret with a value made by the server.
+    pub fn secret_generate(path: Path) -> Act {
+        Act::of(&SECRET_GENERATE, Resource::Secret(path))
     }
 
     /// Roll a secret back.

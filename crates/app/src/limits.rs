@@ -9,6 +9,10 @@ pub const PAGE_ITEMS_MAX: usize = 1_000;
 pub const SORTED_CHILDREN_MAX: usize = 10_000;
 /// Children looked at for one page of a recursive list; past it the page ends early.
 pub const LIST_LOOKS_MAX: usize = 10_000;
+/// Characters or bytes of a value made by the server.
+pub const GENERATED_LENGTH_MAX: usize = 4_096;
+/// Weakest value made by the server, in bits.
+pub const GENERATED_BITS_MIN: usize = 64;
 /// Secrets read in one request.
 pub const READ_PATHS_MAX: usize = 1_000;
 /// Bytes of values answered in one request.

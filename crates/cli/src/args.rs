@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Login(verb::login::Login),
     /// Write a new version of a secret
     Put(verb::put::Put),
+    /// Write a new version with a value that the server makes and nobody has seen
+    Generate(verb::generate::Generate),
     /// Show the value of a secret
     Get(verb::get::Get),
     /// List secrets and folders
@@ -89,6 +91,7 @@ impl Command {
             Self::Status => verb::status::run(global).await,
             Self::Login(verb) => verb.run(global).await,
             Self::Put(verb) => verb.run(global).await,
+            Self::Generate(verb) => verb.run(global).await,
             Self::Get(verb) => verb.run(global).await,
             Self::List(verb) => verb.run(global).await,
             Self::Versions(verb) => verb.run(global).await,

@@ -1,8 +1,8 @@
 //! Calls about secrets.
 
 use api::secret::{
-    Deleted, ListQuery, Metadata, Purge, Purged, PutQuery, PutSecret, ReadMany, Restored, Rollback, Secret, SecretList,
-    Secrets as Several, SetMetadata, Sort, Undelete, Versions, Written,
+    Deleted, Generate, ListQuery, Metadata, Purge, Purged, PutQuery, PutSecret, ReadMany, Restored, Rollback, Secret,
+    SecretList, Secrets as Several, SetMetadata, Sort, Undelete, Versions, Written,
 };
 use crypto::secret::SecretBytes;
 use reqwest::Method;
@@ -93,6 +93,12 @@ impl Secrets<'_> {
     pub async fn delete(&self, path: &str) -> Result<Deleted, Error> {
         check_path(path)?;
         self.0.change(Method::DELETE, Target::at("secrets", path), None::<&()>).await
+    }
+
+    /// Makes a new version with a value that the server makes.
+    pub async fn generate(&self, message: &Generate) -> Result<Written, Error> {
+        check_path(&message.path)?;
+        self.0.change(Method::POST, Target::noun("secrets:generate"), Some(message)).await
     }
 
     /// Makes a new version that repeats an older one.

@@ -1,5 +1,6 @@
 //! Secrets: put, get, list, versions, roll back, delete, undelete, purge, metadata.
 
+mod generate;
 mod list;
 mod place;
 mod read;
@@ -8,6 +9,7 @@ mod write;
 pub(crate) use place::Places;
 pub(crate) use read::name_of;
 
+pub use generate::{Characters, Recipe, generate};
 pub use list::{Item, ItemKind, ListQuery, list};
 pub use read::{About, Fate, Revealed, VersionAbout, about, get, read_many};
 pub use secrets::command::{Edit, MetadataEdit};

@@ -25,6 +25,12 @@ async fn perform(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -> &
             code(listed.await.into_outcome())
         }
         "secret.write" => code(who.put(&at, "w").await),
+        "secret.generate" => {
+            let recipe = secret::Recipe::Hex(16);
+            let act = Act::secret_generate(secret());
+            let run = move |grant| secret::generate(grant, recipe, None, MetadataEdit::default());
+            code(who.act(act, b"", run).await.into_outcome())
+        }
         "secret.rollback" => {
             let back = Rollback { source: Source::Version(1), cas: None };
             let act = Act::secret_rollback(secret());

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod delete;
 pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod generate;
 pub(crate) mod get;
 pub(crate) mod grant;
 pub(crate) mod keys;

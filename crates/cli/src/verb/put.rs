@@ -112,7 +112,7 @@ fn plain_text(value: &[u8]) -> bool {
     value.len() <= TEXT_BYTES_MAX && std::str::from_utf8(value).is_ok_and(|text| text.chars().all(fits))
 }
 
-fn labels(labels: &[String]) -> Result<BTreeMap<String, String>, Error> {
+pub(crate) fn labels(labels: &[String]) -> Result<BTreeMap<String, String>, Error> {
     let read = |label: &String| {
         let (name, value) = label.split_once('=').filter(|(name, _)| !name.is_empty() && !label.contains(','))?;
         Some((name.to_owned(), value.to_owned()))

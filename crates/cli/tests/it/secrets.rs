@@ -217,3 +217,31 @@ fn answered_writes_survive_a_kill() {
         assert_eq!(house.run(&["get", &format!("kept/{number}")]).ok().text(), format!("value {number}"));
     }
 }
+
+#[test]
+fn a_generated_value_is_what_was_asked_for_and_never_shown_unasked() {
+    let house = House::start();
+    let made = house.run(&["generate", "db/password", "--characters", "lower,symbols", "--label", "team=red"]).ok();
+    assert_eq!(made.text(), "db/password version 1\n");
+    let value = house.run(&["get", "db/password"]).ok().text().to_owned();
+    assert_eq!(value.len(), 32);
+    assert!(value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_punctuation()), "{value}");
+    assert_eq!(house.run(&["--json", "get", "db/password"]).ok().json()["labels"]["team"], "red");
+    house.run(&["generate", "db/password", "--cas", "0"]).failed(6, "secret.version_conflict");
+    house.run(&["generate", "db/password"]).ok();
+    let second = house.run(&["get", "db/password"]).ok().text().to_owned();
+    assert!(second != value && second.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{second}");
+    assert_eq!(house.run(&["get", "db/password", "--version", "1"]).ok().text(), value);
+
+    house.run(&["generate", "key/hex", "--kind", "hex", "--length", "16"]).ok();
+    assert_eq!(house.run(&["get", "key/hex"]).ok().text().len(), 32);
+    house.run(&["generate", "key/base64", "--kind", "base64"]).ok();
+    assert_eq!(house.run(&["get", "key/base64"]).ok().text().len(), 44);
+    house.run(&["generate", "key/bytes", "--kind", "bytes", "--length", "48"]).ok();
+    assert_eq!(house.run(&["get", "key/bytes"]).ok().out.len(), 48);
+
+    house.run(&["generate", "weak", "--length", "9"]).failed(2, "easily guessed");
+    house.run(&["generate", "weak", "--kind", "hex", "--length", "4097"]).failed(2, "more than 4096");
+    house.run(&["generate", "weak", "--kind", "hex", "--characters", "lower"]).failed(2, "goes with a password only");
+    house.run(&["get", "weak"]).failed(5, "secret.not_found");
+}

@@ -6,7 +6,9 @@ use crate::secret_wire::{deleted, edit, found, item, metadata, page, purged, res
 use crate::time;
 use api::secret as wire;
 use app::code::{REQUEST_INVALID, SECRET_INVALID};
-use app::secret::{self, Edit, Encoding, ListQuery, MetadataEdit, NewValue, Rollback, Scope, Source};
+use app::secret::{
+    self, Characters, Edit, Encoding, ListQuery, MetadataEdit, NewValue, Recipe, Rollback, Scope, Source,
+};
 use app::{Act, Path, Refusal};
 
 /// `PUT secrets/{path}`
@@ -81,6 +83,50 @@ pub(crate) async fn list(call: Box<Call>) -> Answer {
     )
     .await
 }
+
+/// `POST secrets:generate`
+pub(crate) async fn generate(call: Box<Call>) -> Answer {
+    call.act(
+        |call| {
+            let body: wire::Generate = call.json()?;
+            let recipe = recipe(&body)?;
+            let edit: MetadataEdit = edit(body.labels, body.expires_at, body.max_versions)?;
+            let cas = call.cas(body.cas)?;
+            Ok((Act::secret_generate(Path::parse(&body.path)?), (recipe, cas, edit)))
+        },
+        |grant, (recipe, cas, edit)| secret::generate(grant, recipe, cas, edit),
+        |changed| Answer::json(&written(changed)),
+    )
+    .await
+}
+
+/// What to make.
+fn recipe(body: &wire::Generate) -> Result<Recipe, Refusal> {
+    let length = body.length.unwrap_or(GENERATED_LENGTH);
+    if body.kind != wire::GeneratedKind::Password && body.characters.is_some() {
+        return Err(Refusal::new(&REQUEST_INVALID, "`characters` goes with a password only"));
+    }
+    Ok(match body.kind {
+        wire::GeneratedKind::Hex => Recipe::Hex(length),
+        wire::GeneratedKind::Base64 => Recipe::Base64(length),
+        wire::GeneratedKind::Bytes => Recipe::Bytes(length),
+        wire::GeneratedKind::Password => {
+            let usual = [wire::Characters::Lower, wire::Characters::Upper, wire::Characters::Digits];
+            let mut sets = body.characters.clone().unwrap_or(usual.into());
+            sets.sort_unstable();
+            sets.dedup();
+            let set = |set| match set {
+                wire::Characters::Lower => Characters::Lower,
+                wire::Characters::Upper => Characters::Upper,
+                wire::Characters::Digits => Characters::Digits,
+                wire::Characters::Symbols => Characters::Symbols,
+            };
+            Recipe::Password { length, characters: sets.into_iter().map(set).collect() }
+        }
+    })
+}
+
+const GENERATED_LENGTH: usize = 32;
 
 /// `POST secrets:rollback`
 pub(crate) async fn rollback(call: Box<Call>) -> Answer {

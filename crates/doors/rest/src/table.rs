@@ -46,8 +46,8 @@ pub fn routes(secrets: bool) -> Vec<Route> {
 
 fn of_secrets() -> Vec<Route> {
     use api::secret::{
-        Deleted, ListQuery, Metadata, Purge, Purged, PutQuery, PutSecret, ReadMany, ReadQuery, Restored, Rollback,
-        Secret, SecretList, Secrets, SetMetadata, Undelete, Written,
+        Deleted, Generate, ListQuery, Metadata, Purge, Purged, PutQuery, PutSecret, ReadMany, ReadQuery, Restored,
+        Rollback, Secret, SecretList, Secrets, SetMetadata, Undelete, Written,
     };
     routes! {
         GET "/api/v1/secrets/{path}" "secret.read" secret::get, Nothing, query ReadQuery, answer Secret;
@@ -60,6 +60,8 @@ fn of_secrets() -> Vec<Route> {
             "Lists a folder."
         POST "/api/v1/secrets:read" "secret.read" secret::read_many, Json, body ReadMany, answer Secrets;
             "Reads several values, all or none."
+        POST "/api/v1/secrets:generate" "secret.generate" secret::generate, Json, body Generate, answer Written;
+            "Writes a new version with a value that the server makes."
         POST "/api/v1/secrets:rollback" "secret.rollback" secret::rollback, Json, body Rollback, answer Written;
             "Writes a new version that repeats an older one."
         POST "/api/v1/secrets:undelete" "secret.undelete" secret::undelete, Json, body Undelete, answer Restored;

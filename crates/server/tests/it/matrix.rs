@@ -30,6 +30,7 @@ async fn sample(house: &House, pattern: &str) -> (String, Value) {
             secret().await;
             same(json!({ "paths": [path] }))
         }
+        "POST /api/v1/secrets:generate" => same(json!({ "path": path })),
         "POST /api/v1/secrets:rollback" => {
             secret().await;
             same(json!({ "path": path, "version": 1 }))
