@@ -9,7 +9,7 @@ use crypto::id::{EntityId, SessionId};
 use crypto::token::{self, Token};
 use crypto::{Entropy, NoEntropy, SecretText, WallMs};
 use ledger::code::{self, Refusal};
-use ledger::{Command, Context, Event, Halt, Outcome, RecordKind, RecordName, View};
+use ledger::{Command, Context, Damaged, Event, Halt, Outcome, RecordKind, RecordName, View};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -50,6 +50,14 @@ pub fn record_name(digest: &[u8; 32]) -> RecordName {
 /// The digest a presented login token is looked up by; `None` when it is not of that form.
 pub fn token_digest(text: &str) -> Option<[u8; 32]> {
     Token::parse(text).is_ok_and(|token| token.kind == TOKEN_KIND).then(|| token::digest(text))
+}
+
+impl StoredLogin {
+    /// Whether it may still open at this time, as far as its own record tells. Errors: `Damaged`.
+    pub fn waits(bytes: &[u8], now: WallMs) -> Result<bool, Damaged> {
+        let StoredLogin::V1(login) = decode("login record", bytes)?;
+        Ok(now < login.expires)
+    }
 }
 
 #[derive(Serialize, Deserialize)]

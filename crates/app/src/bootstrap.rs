@@ -1,11 +1,12 @@
 //! The first start: the house's own tenant, its owner, the one-time login that the server leaves in a file.
 
 use crate::app::{App, no_entropy};
+use crate::authenticate::damaged;
 use crate::grant::{Done, bug};
 use crate::session::{Issued, issue_command, issued};
 use access::PrincipalName;
 use access::limits::{LOGIN_TTL_MAX, SESSION_TTL_DEFAULT};
-use access::login::IssueLogin;
+use access::login::{self, IssueLogin, StoredLogin};
 use access::principal::{BootstrapOwner, record_name};
 use access::session::Ttl;
 use crypto::id::{EntityId, TenantId};
@@ -57,6 +58,13 @@ pub async fn owner_login(app: &App) -> Result<Option<SecretText>, Refusal> {
     let mut receipt = submit(app, "bootstrap.owner_login", commands).await?;
     let token = receipt.replies.pop().ok_or_else(|| bug("a commit without an answer"))?;
     token.into_text().map(Some).map_err(|_: SecretBytes| bug("a login token that is no text"))
+}
+
+/// Whether a one-time login of the home tenant still opens: it was not used and its time is not over.
+pub async fn login_waits(app: &App, token: &str) -> Result<bool, Refusal> {
+    let Some(digest) = login::token_digest(token) else { return Ok(false) };
+    let found = app.parts().ledger.record(app.parts().home, &login::record_name(&digest)).await?;
+    found.map_or(Ok(false), |stored| StoredLogin::waits(&stored, app.now()).map_err(damaged))
 }
 
 /// Makes a session of the owner for `serve --dev`. Changes nothing else and weakens nothing.

@@ -15,6 +15,7 @@ use crate::{Delay, absorb};
 use bytes::Bytes;
 use crypto::aead::{Aad, Key, LogKey};
 use crypto::id::{OperationId, TenantId};
+use crypto::note::VerifierKey;
 use crypto::seam::{Clock, Entropy, Seal, WallMs};
 use std::sync::Arc;
 use storage::{Batch, BatchId, BatchNumber, BoxFuture, Commit, Kind, Place, Put, Shard, Storage};
@@ -92,6 +93,11 @@ pub async fn open(mut parts: Parts) -> Result<Opened, Refusal> {
         if state.overlay.read().bytes > REPLAY_BYTES_MAX {
             folder.fold().await?;
         }
+    }
+    if !begun {
+        let key = state.ring.tenant(TenantId::SYSTEM)?.checkpoint.as_ref().map(|signer| signer.key.public());
+        let key = key.map(|key| Ok::<_, Refusal>(VerifierKey::new(state.origin()?.clone(), key))).transpose()?;
+        crate::verify::uncut(parts.storage.as_ref(), parts.shard, state.head(), key).await?;
     }
     Ok(assemble(parts, state, rules, folder, kept, begun))
 }

@@ -8,16 +8,18 @@ mod open_parts;
 mod scratch;
 
 use crate::access_log::RowKeys;
-use crate::code::Refusal;
+use crate::code::{self, Refusal};
 use crate::draft::RuleBook;
 use crate::entry::{BatchRow, statement};
 use crate::keyspace::meta_key;
 use crate::ring::{Ring, load};
+use crate::state::{Head, storage_refusal};
 use crate::unit::{Position, Rules};
 use crypto::merkle::{Frontier, leaf_hash};
 use crypto::note::{Checkpoint, VerifierKey};
-use crypto::seam::Seal;
+use crypto::seam::{Seal, WallMs};
 use std::sync::Arc;
+use std::time::Duration;
 use storage::{BatchNumber, Kind, Shard, Storage};
 
 pub use anchors::Anchors;
@@ -105,7 +107,7 @@ impl From<Refusal> for Stop {
 
 impl From<storage::StorageError> for Stop {
     fn from(error: storage::StorageError) -> Stop {
-        crate::state::storage_refusal(error).into()
+        storage_refusal(error).into()
     }
 }
 
@@ -132,6 +134,12 @@ pub async fn verify(verification: Verification) -> Result<Report, Refusal> {
 async fn check(verification: &Verification, report: &mut Report) -> Result<(), Stop> {
     let note = checkpoint(verification, report).await?;
     let tree = entries(verification, note.as_ref(), report).await?;
+    if note.is_none() {
+        let needed = tree.is_old() || report.anchors.kept().next().is_some() || verification.key.is_some();
+        if needed && report.checked.entries > 0 {
+            return Err(bad("the checkpoint", UNSIGNED));
+        }
+    }
     let checked = &mut report.checked;
     tiles(verification, &tree, checked).await?;
     if let Some(seal) = &verification.seal {
@@ -182,6 +190,53 @@ pub async fn row_keys(storage: &dyn Storage, shard: Shard, seal: &dyn Seal) -> R
 /// The tree of all entries, level-0 tile rows included.
 struct WholeTree {
     tiles: std::collections::BTreeMap<(u8, u64), Vec<u8>>,
+    /// Times of the first batch and the newest.
+    span: Option<(WallMs, WallMs)>,
+}
+
+impl WholeTree {
+    fn is_old(&self) -> bool {
+        self.span.is_some_and(|(first, last)| must_be_signed(first, last))
+    }
+}
+
+/// Whether a ledger with these first and last batches has a checkpoint if nobody took it away: one is signed about a second
+/// after a change.
+fn must_be_signed(first: WallMs, last: WallMs) -> bool {
+    last.saturating_since(first) >= UNSIGNED_MAX
+}
+
+/// Far more than a fold takes, so that a store that crashed as it began is not accused.
+const UNSIGNED_MAX: Duration = Duration::from_secs(60);
+const UNSIGNED: &str = "missing, so nothing says where the ledger ends; it may have been cut";
+
+/// A store whose checkpoint is gone, or speaks of entries that are, was cut: it must not be gone on with.
+///
+/// Errors: `storage.damaged`.
+pub(crate) async fn uncut(
+    storage: &dyn Storage,
+    shard: Shard,
+    head: Head,
+    key: Option<VerifierKey>,
+) -> Result<(), Refusal> {
+    let damaged = |what: &str| Refusal::new(&code::STORAGE_DAMAGED, what.to_owned());
+    let found = storage.get(vec![meta_key(shard, "checkpoint")]).await.map_err(storage_refusal)?;
+    let Some(note) = found.into_iter().next().flatten() else {
+        let first = storage.tail(shard, BatchNumber(1), 1).await.map_err(storage_refusal)?;
+        let first = first.first().map(|batch| BatchRow::decode(&batch.row)).transpose()?;
+        return match first.is_some_and(|first| must_be_signed(first.time, head.time)) {
+            true => Err(damaged(&format!("the checkpoint: {UNSIGNED}"))),
+            false => Ok(()),
+        };
+    };
+    let opened = key.and_then(|key| Checkpoint::open(std::str::from_utf8(&note).ok()?, &key).ok());
+    match opened.filter(|checkpoint| checkpoint.size > head.size) {
+        Some(checkpoint) => Err(damaged(&format!(
+            "the end of the ledger: the signed checkpoint speaks of {} entries, the store holds {}",
+            checkpoint.size, head.size
+        ))),
+        None => Ok(()),
+    }
 }
 
 async fn entries(
@@ -192,7 +247,7 @@ async fn entries(
     let checked = &mut report.checked;
     let head = verification.storage.head(verification.shard).await?;
     let mut frontier = Frontier::new();
-    let mut tree = WholeTree { tiles: std::collections::BTreeMap::new() };
+    let mut tree = WholeTree { tiles: std::collections::BTreeMap::new(), span: None };
     let mut next = BatchNumber(1);
     compare_root(&frontier, note)?;
     while next <= head {
@@ -208,6 +263,7 @@ async fn entries(
             if row.first != frontier.size() {
                 return Err(bad(format!("batch {}", next.0), "its first entry is not the next one of the tree"));
             }
+            tree.span = Some((tree.span.map_or(row.time, |(first, _)| first), row.time));
             for entry in &row.entries {
                 let index = frontier.size();
                 let stated = statement(entry).and_then(|stated| {

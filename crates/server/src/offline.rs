@@ -30,6 +30,8 @@ pub struct Findings {
     pub key: Option<String>,
     /// Bad things by name, the first of each kind of storage.
     pub bad: Vec<String>,
+    /// What is good to know and no damage.
+    pub notes: Vec<String>,
 }
 
 /// Why offline work could not be done. Nothing was changed.
@@ -116,7 +118,12 @@ pub async fn verify_data_dir(data: &Path, seal: Option<&Path>, key: Option<&str>
         _ => None,
     };
     let anchors = report.bad.is_none().then_some(&report.anchors);
-    rows::verify(data, &storage, anchors, keys.as_deref(), &mut findings).await?;
+    let rows = rows::verify(data, &storage, anchors, keys.as_deref(), report.checked.entries, &mut findings).await;
+    match rows {
+        // What cannot be read because it is damaged is named already.
+        Err(_) if !findings.bad.is_empty() => {}
+        other => other?,
+    }
     Ok(findings)
 }
 

@@ -170,6 +170,9 @@ async fn live(loaded: &Loaded, environment: &Environment, dev: bool) -> Result<E
     Ok(built.run(stop).await)
 }
 
+/// More than any login token is long.
+const LOGIN_BYTES_MAX: u64 = 1024;
+
 /// Keeps the owner's one-time login in its file until somebody has used it. Says whether it is there.
 async fn leave_login(built: &Built, places: &Places) -> Result<bool, ServeError> {
     match app::bootstrap::owner_login(&built.app).await.map_err(StartError::from)? {
@@ -184,9 +187,18 @@ async fn leave_login(built: &Built, places: &Places) -> Result<bool, ServeError>
             Ok(true)
         }
         None => {
-            // Used: what is left of it opens nothing.
-            let _ = std::fs::remove_file(&places.login);
-            Ok(false)
+            let left = files::read_private(&places.login, LOGIN_BYTES_MAX).map_err(StartError::from)?;
+            let left = left.map(crypto::secret::SecretBytes::new).and_then(|bytes| bytes.into_text().ok());
+            let waits = match &left {
+                Some(token) => app::bootstrap::login_waits(&built.app, token.expose().trim()).await,
+                None => Ok(false),
+            };
+            let waits = waits.map_err(StartError::from)?;
+            if !waits {
+                // Used, or its time is over: what is left of it opens nothing.
+                let _ = std::fs::remove_file(&places.login);
+            }
+            Ok(waits)
         }
     }
 }

@@ -47,6 +47,10 @@ pub(crate) async fn verify(global: &Global, data: &Path, seal: Option<&Path>, ke
         }
         return Err(Error::local(Class::Corrupt, "ledger.damaged", first.as_str(), DAMAGED));
     }
+    findings.notes.iter().for_each(|note| crate::output::note(&format!("note: {note}")));
+    if findings.checkpoint.is_none() {
+        crate::output::note("note: no checkpoint is signed yet, so nothing says where the ledger ends");
+    }
     let own = findings.key.as_deref().filter(|_| key.is_none()).map(pins::parse).transpose()?;
     if let Some(own) = own {
         match pins::of_ledger(&own, "the data folder")? {

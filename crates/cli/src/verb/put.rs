@@ -96,6 +96,9 @@ fn read(source: Source, trim: bool) -> Result<SecretBytes, Error> {
         Source::Stdin => input::stdin(VALUE_BYTES_MAX)?,
         Source::File(path) => input::file(&path, VALUE_BYTES_MAX)?,
     };
+    if bytes.is_empty() {
+        output::note("note: the value is empty; an empty pipe looks the same as one that failed");
+    }
     match bytes.expose().strip_suffix(b"\n") {
         Some(line) if trim => return Ok(SecretBytes::from_slice(line.strip_suffix(b"\r").unwrap_or(line))),
         Some(line) if !line.contains(&b'\n') => {

@@ -55,6 +55,28 @@ fn rows_kept_in_the_store_alone_are_listed_and_verified_after_a_kill() {
 }
 
 #[test]
+fn each_sinks_copy_of_the_rows_is_verified() {
+    let mut house = House::start_with(&["--set", "access.sinks=file,store"]);
+    house.put("db/password", b"hunter2");
+    (0..20).for_each(|_| drop(house.run(&["get", "db/password"]).ok()));
+    house.stop();
+    let rows = house.folder().join("data/access/00000000/0000000000000001.rows");
+    let good = std::fs::read(&rows).unwrap();
+    let verify = || house.run(&["ledger", "verify", "--data-dir", "data"]);
+    verify().ok();
+    for at in (0..good.len()).step_by(good.len() / 12) {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        std::fs::write(&rows, bad).unwrap();
+        verify().failed(10, "access segment 1");
+    }
+    std::fs::write(&rows, &good[..good.len() / 2]).unwrap();
+    verify().ok().failed(0, "one sink has segment 1 only in part");
+    std::fs::write(&rows, good).unwrap();
+    assert!(!verify().ok().err.contains("one sink"));
+}
+
+#[test]
 fn another_key_than_the_pinned_one_is_refused() {
     let (house, other) = (House::start(), House::start());
     house.run(&["ledger", "verify"]).ok();

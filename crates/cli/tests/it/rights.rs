@@ -194,6 +194,22 @@ fn the_owners_login_opens_once_and_is_kept_for_later_commands() {
 }
 
 #[test]
+fn the_owners_login_stays_in_its_file_until_it_is_used() {
+    let mut house = House::start();
+    let file = house.folder().join("data.owner.login");
+    let first = std::fs::read(&file).unwrap();
+    house.stop();
+    house.start_again();
+    assert_eq!(std::fs::read(&file).unwrap(), first, "it still opens");
+    let mut login = house.owner();
+    login.env_remove("AUMBRY_TOKEN").args(["login", "data.owner.login"]);
+    run(login, b"").ok();
+    house.stop();
+    house.start_again();
+    assert!(!file.exists(), "what is left of it opens nothing");
+}
+
+#[test]
 fn cli_11_a_login_is_kept_for_its_own_server_only() {
     let (house, _) = with_reader();
     let minted = crypto::token::Token::mint("login", &crypto::seam::SystemEntropy::new()).unwrap();

@@ -36,6 +36,7 @@ fn a_configuration_that_is_none_is_bad_input() {
     let mut house = House::start();
     house.stop();
     start(&house, &["--set", "no.such=1"]).failed(2, "(serve.configuration)").failed(2, "--sample-config");
+    start(&house, &["--set", "access.sinks=file", "--set", "access.sinks=store"]).failed(2, "is given twice");
     let args = ["--json", "serve", "--data-dir", "data", "--set", "cache.bytes=much"];
     let ended = with(aumbry(house.folder()), &args).failed(2, "serve.configuration");
     let problem: serde_json::Value = serde_json::from_str(&ended.err).unwrap();

@@ -8,7 +8,7 @@ use app::code::{REQUEST_INVALID, REQUEST_MEDIA_TYPE};
 use app::{Act, Arrival, Authorized, Path, Prefix, Refusal, Reply};
 use crypto::SecretBytes;
 use http::HeaderMap;
-use http::header::{ACCEPT, CONTENT_TYPE, IF_MATCH};
+use http::header::{ACCEPT, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::future::Future;
@@ -42,7 +42,7 @@ impl Call {
         T: Send + 'static,
         Fut: Future<Output = Result<T, Refusal>> + Send + 'static,
     {
-        let conditional = self.headers.contains_key(IF_MATCH);
+        let conditional = self.headers.contains_key(IF_MATCH) || self.headers.contains_key(IF_NONE_MATCH);
         let parsed = parse(&mut self);
         let Call { house, arrival, .. } = *self;
         let reply = match parsed {
@@ -88,13 +88,23 @@ impl Call {
         if plain { digits.parse().map(Some).map_err(|_bad| wrong()) } else { Err(wrong()) }
     }
 
-    /// The version a change insists on: of the body or query, or of `If-Match`, which may not differ.
+    /// Version 0 for `If-None-Match: *`: nothing may be there yet.
+    fn if_none_match(&self) -> Result<Option<u64>, Refusal> {
+        match self.headers.get(IF_NONE_MATCH) {
+            None => Ok(None),
+            Some(any) if any == "*" && self.headers.get_all(IF_NONE_MATCH).iter().count() == 1 => Ok(Some(0)),
+            Some(_) => Err(Refusal::new(&REQUEST_INVALID, "If-None-Match wants `*`: nothing may be there yet")),
+        }
+    }
+
+    /// The version a change insists on: of the body or query, of `If-Match` or of `If-None-Match`, which may not differ.
     pub(crate) fn cas(&self, named: Option<u64>) -> Result<Option<u64>, Refusal> {
-        match (named, self.if_match()?) {
-            (Some(named), Some(header)) if named != header => {
-                Err(Refusal::new(&REQUEST_INVALID, "If-Match and `cas` name different versions"))
-            }
-            (named, header) => Ok(named.or(header)),
+        let told = [named, self.if_match()?, self.if_none_match()?];
+        let mut told = told.into_iter().flatten();
+        let first = told.next();
+        match told.all(|other| Some(other) == first) {
+            true => Ok(first),
+            false => Err(Refusal::new(&REQUEST_INVALID, "`cas` and the headers name different versions")),
         }
     }
 

@@ -17,7 +17,10 @@ use bytes::{Buf, Bytes};
 use crypto::{Clock, Entropy, SecretBytes, SecretText};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST};
+use http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderValue, IF_MATCH,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING,
+};
 use http::request::Parts;
 use http::{Method, Request, Response, Version};
 use http_body_util::BodyExt;
@@ -197,6 +200,9 @@ impl House {
         let Some(route) = self.routes.get(at) else { return Answer::empty() };
         running.route = at;
         arrival.route = route.pattern;
+        if let Err(refusal) = heard(route, &parts) {
+            return self.turned_away(arrival, refusal).await.closing();
+        }
         let name = match decoded(rest) {
             Ok(name) => name.into_owned(),
             Err(refusal) => return self.turned_away(arrival, refusal).await,
@@ -274,6 +280,38 @@ fn head_fits(parts: &Parts) -> Result<(), (&'static Code, &'static str)> {
     }
     Ok(())
 }
+
+/// Headers that would change what a request means are followed or refused, never passed over.
+fn heard(route: &Route, parts: &Parts) -> Result<(), Refusal> {
+    let wrong = |why: String| Err(Refusal::new(&REQUEST_INVALID, why));
+    let single = [api::IDEMPOTENCY_HEADER, api::TENANT_HEADER, CONTENT_TYPE.as_str(), CONTENT_ENCODING.as_str()];
+    if let Some(name) = single.into_iter().find(|name| parts.headers.get_all(*name).iter().count() > 1) {
+        return wrong(format!("the request has more than one `{name}` header"));
+    }
+    let chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if !parts.headers.get_all(TRANSFER_ENCODING).iter().all(chunked) {
+        return Err(Refusal::new(&REQUEST_MEDIA_TYPE, "encoded bodies are not taken"));
+    }
+    // What a cache asks of a read changes nothing: it gets the whole answer.
+    if matches!(parts.method, Method::GET | Method::HEAD) {
+        return Ok(());
+    }
+    let never = [IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE, CONTENT_RANGE];
+    let here =
+        [(IF_MATCH, TAKE_IF_MATCH.contains(&route.act)), (IF_NONE_MATCH, TAKE_IF_NONE_MATCH.contains(&route.act))];
+    let refused = never
+        .into_iter()
+        .map(|name| (name, false))
+        .chain(here)
+        .find(|(name, taken)| !taken && parts.headers.contains_key(name));
+    refused.map_or(Ok(()), |(name, _)| wrong(format!("this route takes no `{name}` header")))
+}
+
+/// Acts that can insist on the version they replace.
+const TAKE_IF_MATCH: [&str; 5] =
+    ["secret.write", "secret.generate", "secret.rollback", "secret.delete", "secret.annotate"];
+/// Acts that can insist on making something new.
+const TAKE_IF_NONE_MATCH: [&str; 2] = ["secret.write", "secret.generate"];
 
 fn arrival(parts: &Parts, request: [u8; 16], source: std::net::IpAddr) -> Arrival {
     let header =

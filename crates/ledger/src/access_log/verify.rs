@@ -37,6 +37,8 @@ pub enum Wrong {
     NotAnchored,
     /// The row does not open with its key.
     Unopenable,
+    /// The row names an entry that the ledger does not have: one of the two was cut.
+    BeyondLedger(u64),
 }
 
 impl fmt::Display for Bad {
@@ -57,6 +59,7 @@ impl fmt::Display for Bad {
             Wrong::Surplus => f.write_str(": added after the segment was closed"),
             Wrong::NotAnchored => f.write_str(": the rows are not those of its ledger entry"),
             Wrong::Unopenable => f.write_str(": does not open with its key"),
+            Wrong::BeyondLedger(entry) => write!(f, ": names entry {entry}, which the ledger does not have"),
         }
     }
 }
@@ -81,6 +84,7 @@ pub struct Report {
 pub struct Verifier {
     report: Report,
     expected: Option<Expected>,
+    entries: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +102,11 @@ impl Verifier {
     /// A check whose first segment must follow this one, which may be gone.
     pub fn after(segment: &ClosedSegment) -> Verifier {
         Verifier { expected: Some(follows(segment)), ..Verifier::default() }
+    }
+
+    /// The same where the ledger has so many entries: no row that is opened names one past them.
+    pub fn within(self, entries: u64) -> Verifier {
+        Verifier { entries: Some(entries), ..self }
     }
 
     /// Checks one segment. `entry` is what the ledger says of it, none for the open one; with `keys` each row is
@@ -149,7 +158,15 @@ impl Verifier {
                     return bad(Some(row), Wrong::Surplus);
                 }
                 Ok(Some(frame)) => match keys.map(|keys| unseal::open(number, &frame, keys)) {
-                    None | Some(Ok(_)) => {}
+                    Some(Ok(opened)) => {
+                        let named = opened.numbered.row.position.map(|position| position.index);
+                        if let (Some(named), Some(entries)) = (named, self.entries)
+                            && named >= entries
+                        {
+                            return bad(Some(row), Wrong::BeyondLedger(named));
+                        }
+                    }
+                    None => {}
                     Some(Err(Unopened::NoKey(_))) => self.report.unopened = self.report.unopened.saturating_add(1),
                     Some(Err(Unopened::Damaged)) => return bad(Some(row), Wrong::Unopenable),
                 },

@@ -2,13 +2,16 @@
 
 use crate::house::{BoxRules, TestSeal, open};
 use bytes::Bytes;
+use crypto::note::VerifierKey;
 use ledger::{Report, Verification};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::time::Duration;
 use storage::{
-    Batch, BatchNumber, BoxFuture, Commit, Key, Kind, Memory, Page, Run, Shard, Storage, StorageError, StoredBatch,
+    Batch, BatchNumber, BoxFuture, Commit, Key, Kind, Memory, Op, Page, Run, Shard, Storage, StorageError, StoredBatch,
     Transactions,
 };
+use testkit::entropy::Seeded;
 
 /// What is read in place of a stored value.
 #[derive(Debug)]
@@ -244,4 +247,41 @@ async fn records_that_are_lost_are_made_again_and_are_equal() {
     assert_eq!(before.len(), 9);
     house.close().await;
     assert_eq!(verify(store, true).await.bad, None);
+}
+
+/// A store whose ledger went on for this long, without the checkpoint that says where it ends.
+async fn unsigned(age: Duration) -> Arc<dyn Storage> {
+    let store: Arc<dyn Storage> = Arc::new(Memory::new(Transactions::Yes));
+    let house = open(store.clone(), 1).await.unwrap();
+    let tenant = house.ledger.create_tenant("first").await.unwrap();
+    house.clock.advance(age);
+    house.write(tenant, "a", b"1", None).await.unwrap();
+    house.ledger.settle().await.unwrap();
+    house.kill();
+    assert_eq!(verify(store.clone(), false).await.bad, None);
+    let gone =
+        ["checkpoint", "verifier"].map(|name| Op::Delete(Key::new(Kind::Meta, Shard(0), name.as_bytes().to_vec())));
+    assert_eq!(store.apply(Run { ops: gone.into(), durable: true }).await, Commit::Done);
+    store
+}
+
+#[tokio::test]
+async fn a_ledger_whose_checkpoint_is_gone_is_named_and_not_gone_on_with() {
+    let cut = unsigned(Duration::from_secs(60)).await;
+    for seal in [false, true] {
+        let bad = verify(cut.clone(), seal).await.bad.unwrap();
+        assert!(bad.what == "the checkpoint" && bad.why.contains("may have been cut"), "{bad:?}");
+    }
+    let refused = open(cut, 2).await.map(|_| ()).unwrap_err();
+    assert!(refused.code.name == "storage.damaged" && refused.detail.contains("the checkpoint"), "{refused:?}");
+
+    // One that crashed as it began has none yet; with a key to hold against it, that is too little.
+    let fresh = unsigned(Duration::from_secs(50)).await;
+    assert_eq!(verify(fresh.clone(), true).await.bad, None);
+    let signer = crypto::aead::Key::<crypto::aead::CheckpointKey>::generate(&Seeded::new(3)).unwrap();
+    let key = VerifierKey::new("test/0".parse().unwrap(), signer.public());
+    let verification =
+        Verification { storage: fresh.clone(), shard: Shard(0), key: Some(key), seal: None, rules: Vec::new() };
+    assert_eq!(ledger::verify(verification).await.unwrap().bad.unwrap().what, "the checkpoint");
+    open(fresh, 2).await.unwrap().close().await;
 }

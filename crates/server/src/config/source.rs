@@ -81,7 +81,12 @@ impl Given {
         if !KEYS.iter().any(|known| known.full() == key) {
             return Err(ConfigError { problem: suggest::unknown(key), key: key.to_owned(), origin });
         }
-        self.flag(&format!("--set {key}"), key, value.to_owned());
+        let flag = format!("--set {key}");
+        let twice = |given: &Entry| matches!(&given.origin, Origin::Flag(name) if *name == flag);
+        if self.entries.get(key).is_some_and(twice) {
+            return Err(ConfigError { problem: "is given twice".to_owned(), key: key.to_owned(), origin });
+        }
+        self.flag(&flag, key, value.to_owned());
         Ok(())
     }
 

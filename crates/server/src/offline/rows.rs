@@ -19,6 +19,7 @@ pub(super) async fn verify(
     storage: &Arc<dyn Storage>,
     anchors: Option<&Anchors>,
     keys: Option<&dyn RowKeys>,
+    entries: u64,
     findings: &mut Findings,
 ) -> Result<(), OfflineError> {
     let shelves = shelves_at_rest(&Places::access_of(data), storage).await;
@@ -33,7 +34,8 @@ pub(super) async fn verify(
     }
     let mut checked = Checked::default();
     for shelves in logs.values() {
-        verify_log(shelves, anchors, keys, &mut checked, &mut findings.bad).await?;
+        let verifier = if keys.is_some() { Verifier::new().within(entries) } else { Verifier::new() };
+        verify_log(shelves, verifier, anchors, keys, &mut checked, findings).await?;
     }
     findings.checked.extend([
         ("segments", checked.segments),
@@ -62,10 +64,11 @@ struct Checked {
 /// Checks one log; of each segment the best copy.
 async fn verify_log(
     shelves: &[&dyn Shelf],
+    mut verifier: Verifier,
     anchors: Option<&Anchors>,
     keys: Option<&dyn RowKeys>,
     checked: &mut Checked,
-    bad: &mut Vec<String>,
+    findings: &mut Findings,
 ) -> Result<(), OfflineError> {
     let mut numbers = BTreeSet::new();
     for shelf in shelves {
@@ -74,13 +77,15 @@ async fn verify_log(
         }
     }
     let (Some(oldest), Some(newest)) = (numbers.first(), numbers.last()) else { return Ok(()) };
-    let mut verifier = Verifier::new();
     for number in *oldest..=*newest {
         let mut copies = Vec::new();
         for shelf in shelves {
-            copies.extend(shelf.read(number).await.map_err(failed)?);
+            copies.push(shelf.read(number).await.map_err(failed)?);
         }
-        let bytes = best_copy(copies);
+        let bytes = best_copy(copies.iter().flatten().cloned());
+        for copy in copies.iter().filter(|copy| **copy != bytes) {
+            compare(number, copy.as_deref(), bytes.as_deref().unwrap_or_default(), findings);
+        }
         let header = bytes.as_deref().and_then(|bytes| Header::take(bytes).ok()).map(|(header, ..)| header);
         let entry = header.and_then(|header| anchors?.find(header.log, number));
         checked.anchored = checked.anchored.saturating_add(u64::from(entry.is_some()));
@@ -90,6 +95,19 @@ async fn verify_log(
     let report = verifier.finish();
     checked.segments = checked.segments.saturating_add(report.segments);
     checked.rows = checked.rows.saturating_add(report.rows);
-    bad.extend(report.bad.iter().map(|bad| format!("access log: {bad}")));
+    findings.bad.extend(report.bad.iter().map(|bad| format!("access log: {bad}")));
     Ok(())
+}
+
+/// What another sink has of a segment: less of it is what a sink that was away looks like, anything else is damage.
+fn compare(number: u64, copy: Option<&[u8]>, best: &[u8], findings: &mut Findings) {
+    match copy {
+        None => findings.notes.push(format!("access log: segment {number} is in one sink only")),
+        Some(copy) if best.starts_with(copy) => {
+            findings.notes.push(format!("access log: one sink has segment {number} only in part"));
+        }
+        Some(_) => {
+            findings.bad.push(format!("access log: access segment {number}: one sink's copy is not as it was written"))
+        }
+    }
 }

@@ -378,6 +378,58 @@ async fn http_1_1_needs_one_host_and_is_told_so_in_a_problem() {
     house.stop().await;
 }
 
+/// A write of this secret with these headers, over HTTP/1.1.
+fn write_with(house: &House, headers: &str) -> Vec<u8> {
+    let (auth, body) = (auth(house), r#"{"value":"v"}"#);
+    format!(
+        "PUT /api/v1/secrets/c HTTP/1.1\r\nhost: a\r\n{auth}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conditions_are_followed_or_refused_and_never_passed_over() {
+    let top = tempfile::tempdir().unwrap();
+    let house = start(top.path()).await;
+    assert_eq!(house.raw(&write_with(&house, "if-none-match: *\r\n")).await.status, 200);
+    for (headers, status) in [
+        ("if-none-match: *\r\n", 412),
+        ("if-none-match: \"1\"\r\n", 400),
+        ("if-none-match: *\r\nif-match: \"1\"\r\n", 400),
+        ("if-match: \"7\"\r\n", 412),
+        ("if-unmodified-since: Sun, 22 Nov 2026 00:00:00 GMT\r\n", 400),
+        ("content-range: bytes 0-1/9\r\n", 400),
+        ("idempotency-key: a\r\nidempotency-key: b\r\n", 400),
+        ("content-type: application/json\r\n", 400),
+    ] {
+        let told = house.raw(&write_with(&house, headers)).await;
+        assert_eq!(told.status, status, "{headers}: {told:?}");
+    }
+    let auth = auth(&house);
+    for (target, body) in [
+        ("secrets:purge", r#"{"path":"c","all":true}"#),
+        ("secrets:undelete", r#"{"path":"c"}"#),
+        ("secrets:delete", "{}"),
+    ] {
+        let request = format!(
+            "POST /api/v1/{target} HTTP/1.1\r\nhost: a\r\n{auth}\r\ncontent-type: application/json\r\nif-match: \"9\"\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let told = house.raw(request.as_bytes()).await;
+        assert!((400..500).contains(&told.status), "{target}: {told:?}");
+    }
+    let coded = format!(
+        "PUT /api/v1/secrets/c HTTP/1.1\r\nhost: a\r\n{auth}\r\ncontent-type: application/json\r\n\
+         transfer-encoding: gzip, chunked\r\n\r\nd\r\n{{\"value\":\"v\"}}\r\n0\r\n\r\n"
+    );
+    assert_eq!(house.raw(coded.as_bytes()).await.status, 415);
+    let shown = house.owner("GET", "/api/v1/secrets/c", Value::Null).await.json();
+    assert_eq!(shown["version"], 1, "none of that wrote or destroyed anything");
+    house.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn http_18_a_head_is_its_get_without_the_body_and_leaves_the_same_row() {
     let top = tempfile::tempdir().unwrap();

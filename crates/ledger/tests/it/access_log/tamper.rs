@@ -1,6 +1,7 @@
 //! LOG-08: someone changes the rows.
 
 use super::{Desk, MemorySink, numbered, one};
+use ledger::Position;
 use ledger::access_log::{Bad, ClosedSegment, Fault, HEADER_BYTES, RowKeys, Verifier, Wrong};
 use std::ops::Range;
 use std::sync::Arc;
@@ -153,4 +154,24 @@ async fn rows_added_to_a_closed_segment_are_named() {
     (entry.rows, entry.bytes) = (4, (short.len() - HEADER_BYTES) as u64);
     let found = check(&sink.bytes(1), &entry, None).unwrap();
     assert_eq!((found.row, found.what), (Some(5), Wrong::Surplus));
+}
+
+#[tokio::test]
+async fn a_row_that_names_an_entry_past_the_ledgers_end_is_named() {
+    let (sink, desk) = one().await;
+    desk.write(["before".to_owned()]).await;
+    let mut change = desk.row("changed");
+    change.position = Some(Position { shard: 0, index: 7 });
+    assert!(desk.log.record(change).await.unwrap().row().is_some());
+    desk.write(["after".to_owned()]).await;
+    desk.log.close(&*desk.anchor).await.unwrap();
+    let (bytes, entry) = (sink.bytes(1), desk.anchor.segment(1));
+    let check = |entries: u64, keys: Option<&dyn RowKeys>| {
+        let mut verifier = Verifier::new().within(entries);
+        verifier.segment(1, Some(&bytes), Some(&entry), keys);
+        verifier.finish().bad.into_iter().next().map(|bad| (bad.row, bad.what))
+    };
+    assert_eq!(check(8, Some(&*desk.keys)), None);
+    assert_eq!(check(7, Some(&*desk.keys)), Some((Some(entry.first_row + 1), Wrong::BeyondLedger(7))));
+    assert_eq!(check(7, None), None, "without the key no row says what it names");
 }
