@@ -18,7 +18,7 @@ use crypto::id::{EntityId, OperationId, SessionId, TenantId};
 use crypto::{Clock, Entropy, NoEntropy, WallMs};
 use futures::FutureExt;
 use ledger::access_log::{AccessLog, Anchor, Row};
-use ledger::code::{ACCESS_LOG_UNAVAILABLE, BUG, ENTROPY_FAILED, POLICY_DENIED, STORAGE_UNKNOWN};
+use ledger::code::{ACCESS_LOG_UNAVAILABLE, BUG, ENTROPY_FAILED, POLICY_DENIED, STORAGE_FULL, STORAGE_UNKNOWN};
 use ledger::{Ledger, Position, Refusal};
 use parking_lot::Mutex;
 use std::panic::AssertUnwindSafe;
@@ -233,6 +233,10 @@ impl App {
     ) -> Reply<T> {
         let (request, urgent) = (ending.stub.request, ending.stub.urgent);
         let log = &self.0.parts.access_log;
+        if !urgent && log.is_tapped() {
+            let why = "the disk is full, and what the access log kept back is for reads; nothing was changed";
+            return self.refuse(ending.stub, Refusal::new(&STORAGE_FULL, why)).await;
+        }
         let writable = if urgent { log.writable_urgent().await } else { log.writable().await };
         if let Err(refusal) = writable {
             return Reply::unrecorded(request, refusal);

@@ -72,7 +72,7 @@ impl Built {
         let (end, ending) = watch::channel(false);
         let tasks = [
             tokio::spawn(tasks::keep_access_log(log.clone(), ledger.clone(), ending.clone())),
-            tokio::spawn(tasks::watch_room(ledger.clone(), ending.clone())),
+            tokio::spawn(tasks::watch_room(ledger.clone(), log.clone(), ending.clone())),
             tokio::spawn(tasks::keep_keys(app.clone(), self.rotate_every, ending.clone())),
             tokio::spawn(self.retention.run(log.clone(), ledger.clone(), ending.clone())),
             tokio::spawn(tasks::remake_rows(app.clone(), ledger.head().size)),

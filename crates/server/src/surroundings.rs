@@ -43,7 +43,7 @@ impl Surroundings for House {
             Some("the store failed while writing; the server stops")
         } else if self.log.is_failing() {
             Some("nothing is answered: no sink of the access log takes rows")
-        } else if self.ledger.is_full() {
+        } else if self.ledger.is_full() || self.log.is_tapped() {
             Some(FULL)
         } else {
             None
@@ -63,7 +63,11 @@ impl Surroundings for House {
                 "Whether requests are served; on a full disk they are, but for changes.",
                 u64::from(self.is_ready()),
             ),
-            now("aumbry_storage_full", "Whether the store has no room for changes.", u64::from(self.ledger.is_full())),
+            now(
+                "aumbry_storage_full",
+                "Whether the store has no room for changes.",
+                u64::from(self.ledger.is_full() || self.log.is_tapped()),
+            ),
             now("aumbry_ledger_batch", "Number of the newest batch.", head.batch.0),
             now("aumbry_ledger_size", "Entries in the ledger.", head.size),
             now("aumbry_ledger_unfolded", "Batches not folded into records yet.", number(self.ledger.unfolded())),

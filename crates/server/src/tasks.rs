@@ -45,15 +45,16 @@ pub(crate) async fn keep_access_log(log: AccessLog, ledger: ledger::Ledger, mut 
 }
 
 /// Says in the log that the store's disk is full, and that there is room again, until told to stop.
-pub(crate) async fn watch_room(ledger: ledger::Ledger, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn watch_room(ledger: ledger::Ledger, log: AccessLog, mut stop: watch::Receiver<bool>) {
     let mut was_full = false;
     while wait(TICK, &mut stop).await {
-        match (was_full, ledger.is_full()) {
+        let full = ledger.is_full() || log.is_tapped();
+        match (was_full, full) {
             (false, true) => tracing::error!("{}", crate::surroundings::FULL),
             (true, false) => tracing::info!("the store's disk has room again: changes are taken"),
             _ => {}
         }
-        was_full = ledger.is_full();
+        was_full = full;
     }
 }
 

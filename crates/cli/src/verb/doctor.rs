@@ -46,7 +46,9 @@ pub(crate) async fn run(global: &Global) -> fault::Outcome {
     login(&mut checks);
     let failure = server(global, &mut checks).await.err();
     if let Some(error) = &failure {
-        checks.failed("server", error);
+        // A server that refuses the session has answered.
+        let what = if error.class == api::Class::Unauthenticated { "session" } else { "server" };
+        checks.failed(what, error);
     }
     let bad = checks.items.iter().any(|check| check.health == Health::Bad);
     global.output().rows(&checks, &["check", "health", "found"], |checks| {

@@ -3,7 +3,7 @@
 use super::outlet::{Means, SinkCounters};
 use super::row::Row;
 use super::segment::LogId;
-use super::sink::{RowKeys, Sink};
+use super::sink::{Role, RowKeys, Sink};
 use super::sources::Sources;
 use super::writer::{Group, How, NotWritten, Unanchored, Whose, Writer};
 use crate::Delay;
@@ -260,6 +260,13 @@ impl AccessLog {
     /// Counts of each sink that is written to, by its name.
     pub fn sinks(&self) -> impl Iterator<Item = (&str, &SinkCounters)> {
         self.inner.sink_counters.iter().map(|(name, counters)| (&**name, &**counters))
+    }
+
+    /// Whether every sink that keeps rows lives on what it kept back, for want of space. That is for reads and for what takes
+    /// rights away: other changes would eat it up.
+    pub fn is_tapped(&self) -> bool {
+        let mut keeping = self.inner.parts.sinks.iter().filter(|sink| sink.role() == Role::Keeps).peekable();
+        keeping.peek().is_some() && keeping.all(|sink| sink.is_tapped())
     }
 
     /// Whether the last write reached no sink that keeps rows: nothing is served now.

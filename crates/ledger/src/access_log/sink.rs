@@ -107,6 +107,10 @@ pub trait Sink: Send + Sync + fmt::Debug {
     fn reserve_left(&self) -> u64 {
         0
     }
+    /// Whether it lives on what it kept back, for want of space.
+    fn is_tapped(&self) -> bool {
+        false
+    }
 }
 
 /// Gives segments back.

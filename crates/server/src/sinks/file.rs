@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use storage::BoxFuture;
 
@@ -49,6 +49,8 @@ struct Files {
     folder: Folder,
     open: Mutex<Open>,
     reserve_left: AtomicU64,
+    /// As in [`Open`], to be seen without waiting.
+    is_tapped: AtomicBool,
     #[cfg(test)]
     space: AtomicU64,
 }
@@ -108,6 +110,7 @@ impl FileSink {
             folder,
             open: Mutex::new(open),
             reserve_left: left,
+            is_tapped: AtomicBool::new(false),
             #[cfg(test)]
             space: AtomicU64::new(u64::MAX),
         };
@@ -185,6 +188,10 @@ impl Sink for FileSink {
     fn reserve_left(&self) -> u64 {
         self.files.reserve_left.load(Ordering::Relaxed)
     }
+
+    fn is_tapped(&self) -> bool {
+        self.files.is_tapped.load(Ordering::Acquire)
+    }
 }
 
 /// Where bytes go.
@@ -211,6 +218,7 @@ impl Files {
         let mut written = self.put(&mut open, place, frames);
         while is_full(&written) && open.reserve.left() > kept && open.reserve.release(needed) {
             open.is_tapped = true;
+            self.is_tapped.store(true, Ordering::Release);
             #[cfg(test)]
             self.space.fetch_add(1 << 20, Ordering::SeqCst);
             written = self.put(&mut open, place, frames);
@@ -313,6 +321,7 @@ impl Files {
             let mut open = self.held()?;
             if open.reserve.refill() {
                 open.is_tapped = false;
+                self.is_tapped.store(false, Ordering::Release);
             }
             self.reserve_left.store(open.reserve.left(), Ordering::Relaxed);
             (std::mem::take(&mut open.unsynced), open.named)

@@ -431,6 +431,23 @@ async fn conditions_are_followed_or_refused_and_never_passed_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_too_long_is_told_so_while_it_is_still_sent() {
+    let top = tempfile::tempdir().unwrap();
+    let house = start(top.path()).await;
+    let auth = auth(&house);
+    let (length, body) = (6 << 20, vec![b'v'; 6 << 20]);
+    let head = format!("PUT /api/v1/secrets/c HTTP/1.1\r\nhost: a\r\n{auth}\r\ncontent-length: {length}\r\n\r\n");
+    for _ in 0..5 {
+        let mut stream = house.connect().await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&body).await.unwrap();
+        let told = String::from_utf8(rest_of(&mut stream).await).unwrap();
+        assert!(told.starts_with("HTTP/1.1 413"), "{told}");
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn http_18_a_head_is_its_get_without_the_body_and_leaves_the_same_row() {
     let top = tempfile::tempdir().unwrap();
     let house = start(top.path()).await;
