@@ -4,7 +4,7 @@ use api::secret::{Characters, Generate as Message, GeneratedKind};
 use clap::{Args, ValueEnum};
 
 use crate::connect::Global;
-use crate::verb::put::labels;
+use crate::verb::put::{Along, labels};
 use crate::{exit, fault};
 
 /// Write a new version with a value that the server makes and nobody has seen
@@ -22,18 +22,8 @@ pub(crate) struct Generate {
     /// Sets of characters of a password, separated by commas [default: lower,upper,digits]
     #[arg(long, value_enum, value_delimiter = ',')]
     characters: Vec<Set>,
-    /// Only if this is the current version; 0 if the secret must not exist yet
-    #[arg(long, value_name = "VERSION")]
-    cas: Option<u64>,
-    /// Label to set, in place of all present ones
-    #[arg(long = "label", value_name = "NAME=VALUE")]
-    labels: Vec<String>,
-    /// When this version stops being readable, RFC 3339 or `none`
-    #[arg(long, value_name = "TIME")]
-    expires_at: Option<String>,
-    /// How many versions to keep from now on
-    #[arg(long, value_name = "COUNT")]
-    max_versions: Option<u32>,
+    #[command(flatten)]
+    along: Along,
 }
 
 /// What a value looks like.
@@ -60,7 +50,8 @@ enum Set {
 impl Generate {
     /// Asks the server for it.
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
-        let labels = labels(&self.labels)?;
+        let Along { cas, labels, expires_at, max_versions } = self.along;
+        let labels = self::labels(&labels)?;
         let set = |set| match set {
             Set::Lower => Characters::Lower,
             Set::Upper => Characters::Upper,
@@ -77,10 +68,10 @@ impl Generate {
             },
             length: Some(self.length),
             characters: (!self.characters.is_empty()).then(|| self.characters.into_iter().map(set).collect()),
-            cas: self.cas,
+            cas,
             labels: (!labels.is_empty()).then_some(labels),
-            expires_at: self.expires_at.map(api::Timestamp),
-            max_versions: self.max_versions,
+            expires_at: expires_at.map(api::Timestamp),
+            max_versions,
         };
         let written = global.client()?.secrets().generate(&message).await?;
         global.output().answer(&written, |written| format!("{} version {}", written.path, written.version))?;

@@ -22,21 +22,28 @@ pub(crate) struct Put {
     /// The value itself, `-` for standard input, or `@FILE`
     #[arg(allow_hyphen_values = true)]
     value: Option<std::ffi::OsString>,
-    /// Only if this is the current version; 0 if the secret must not exist yet
-    #[arg(long, value_name = "VERSION")]
-    cas: Option<u64>,
-    /// Label to set, in place of all present ones
-    #[arg(long = "label", value_name = "NAME=VALUE")]
-    labels: Vec<String>,
-    /// When this version stops being readable, RFC 3339 or `none`
-    #[arg(long, value_name = "TIME")]
-    expires_at: Option<String>,
-    /// How many versions to keep from now on
-    #[arg(long, value_name = "COUNT")]
-    max_versions: Option<u32>,
+    #[command(flatten)]
+    along: Along,
     /// Take one line break off the end of standard input or the file
     #[arg(long)]
     trim: bool,
+}
+
+/// What goes with a value.
+#[derive(Debug, Args)]
+pub(crate) struct Along {
+    /// Only if this is the current version; 0 if the secret must not exist yet
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) cas: Option<u64>,
+    /// Label to set, in place of all present ones
+    #[arg(long = "label", value_name = "NAME=VALUE")]
+    pub(crate) labels: Vec<String>,
+    /// When this version stops being readable, RFC 3339 or `none`
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires_at: Option<String>,
+    /// How many versions to keep from now on
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) max_versions: Option<u32>,
 }
 
 /// Where the value comes from.
@@ -51,10 +58,10 @@ impl Put {
     /// Reads the value, then writes it.
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
         client::check_path(&self.path)?;
-        let labels = labels(&self.labels)?;
+        let Along { cas, labels, expires_at, max_versions } = self.along;
+        let (labels, expires_at) = (self::labels(&labels)?, expires_at.map(api::Timestamp));
         let client = global.client()?;
         let value = read(source(self.value), self.trim)?;
-        let (cas, expires_at, max_versions) = (self.cas, self.expires_at.map(api::Timestamp), self.max_versions);
         let written = if plain_text(value.expose()) {
             let labels = (!labels.is_empty()).then_some(labels);
             let value = Value::from_bytes(value, Encoding::Utf8).map_err(|why| fault::invalid(why.to_string(), ""))?;
