@@ -124,7 +124,7 @@ settings! {
     ["cache"] cache: CacheSection {
         /// Memory for records and sealed values that were read lately, half for each. Their keys and plaintext are
         /// never in it.
-        bytes: Size = "48MiB", "1MiB" to "16GiB";
+        bytes: Size = "40MiB", "1MiB" to "16GiB";
     }
     /// What protects the root key while the server is down.
     ["seal"] seal: SealSection {
