@@ -83,6 +83,10 @@ pub async fn open(mut parts: Parts) -> Result<Opened, Refusal> {
     let state = Arc::new(State::new(Arc::clone(&parts.storage), parts.shard, Ring::new(keys), parts.cache_bytes));
     crate::seals::resume(&state).await?;
     read_origin(&state).await?;
+    // Before anything is folded, which would sign a new end over the old one.
+    let key = state.ring.tenant(TenantId::SYSTEM)?.checkpoint.as_ref().map(|signer| signer.key.public());
+    let key = key.map(|key| Ok::<_, Refusal>(VerifierKey::new(state.origin()?.clone(), key))).transpose()?;
+    crate::verify::uncut(parts.storage.as_ref(), parts.shard, key).await?;
     let (tree, mark) = Tree::load(&state).await?;
     state.overlay.write().head = Head { batch: mark.batch, size: mark.size, time: WallMs(mark.time_ms) };
     let backlog = absorb_sides(&state, parts.entropy.as_ref(), mark.batch).await?;
@@ -93,11 +97,6 @@ pub async fn open(mut parts: Parts) -> Result<Opened, Refusal> {
         if state.overlay.read().bytes > REPLAY_BYTES_MAX {
             folder.fold().await?;
         }
-    }
-    if !begun {
-        let key = state.ring.tenant(TenantId::SYSTEM)?.checkpoint.as_ref().map(|signer| signer.key.public());
-        let key = key.map(|key| Ok::<_, Refusal>(VerifierKey::new(state.origin()?.clone(), key))).transpose()?;
-        crate::verify::uncut(parts.storage.as_ref(), parts.shard, state.head(), key).await?;
     }
     Ok(assemble(parts, state, rules, folder, kept, begun))
 }

@@ -13,7 +13,7 @@ use crate::draft::RuleBook;
 use crate::entry::{BatchRow, statement};
 use crate::keyspace::meta_key;
 use crate::ring::{Ring, load};
-use crate::state::{Head, storage_refusal};
+use crate::state::storage_refusal;
 use crate::unit::{Position, Rules};
 use crypto::merkle::{Frontier, leaf_hash};
 use crypto::note::{Checkpoint, VerifierKey};
@@ -210,30 +210,32 @@ fn must_be_signed(first: WallMs, last: WallMs) -> bool {
 const UNSIGNED_MAX: Duration = Duration::from_secs(60);
 const UNSIGNED: &str = "missing, so nothing says where the ledger ends; it may have been cut";
 
+async fn row(storage: &dyn Storage, shard: Shard, number: BatchNumber) -> Result<Option<BatchRow>, Refusal> {
+    let found = storage.tail(shard, number, 1).await.map_err(storage_refusal)?;
+    Ok(found.first().map(|batch| BatchRow::decode(&batch.row)).transpose()?)
+}
+
 /// A store whose checkpoint is gone, or speaks of entries that are, was cut: it must not be gone on with.
 ///
 /// Errors: `storage.damaged`.
-pub(crate) async fn uncut(
-    storage: &dyn Storage,
-    shard: Shard,
-    head: Head,
-    key: Option<VerifierKey>,
-) -> Result<(), Refusal> {
+pub(crate) async fn uncut(storage: &dyn Storage, shard: Shard, key: Option<VerifierKey>) -> Result<(), Refusal> {
     let damaged = |what: &str| Refusal::new(&code::STORAGE_DAMAGED, what.to_owned());
+    let head = storage.head(shard).await.map_err(storage_refusal)?;
+    let Some(last) = row(storage, shard, head).await? else { return Ok(()) };
     let found = storage.get(vec![meta_key(shard, "checkpoint")]).await.map_err(storage_refusal)?;
     let Some(note) = found.into_iter().next().flatten() else {
-        let first = storage.tail(shard, BatchNumber(1), 1).await.map_err(storage_refusal)?;
-        let first = first.first().map(|batch| BatchRow::decode(&batch.row)).transpose()?;
-        return match first.is_some_and(|first| must_be_signed(first.time, head.time)) {
+        let first = row(storage, shard, BatchNumber(1)).await?;
+        return match first.is_some_and(|first| must_be_signed(first.time, last.time)) {
             true => Err(damaged(&format!("the checkpoint: {UNSIGNED}"))),
             false => Ok(()),
         };
     };
     let opened = key.and_then(|key| Checkpoint::open(std::str::from_utf8(&note).ok()?, &key).ok());
-    match opened.filter(|checkpoint| checkpoint.size > head.size) {
+    match opened.filter(|checkpoint| checkpoint.size > last.end()) {
         Some(checkpoint) => Err(damaged(&format!(
             "the end of the ledger: the signed checkpoint speaks of {} entries, the store holds {}",
-            checkpoint.size, head.size
+            checkpoint.size,
+            last.end()
         ))),
         None => Ok(()),
     }
