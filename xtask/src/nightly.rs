@@ -11,8 +11,13 @@ type Part = fn() -> Outcome;
 
 /// Runs every part, then names those that failed.
 pub(crate) fn run() -> Outcome {
-    let parts: [(&str, Part); 4] =
-        [("features", features), ("release", release), ("simulation", simulation), ("licences", licences)];
+    let parts: [(&str, Part); 5] = [
+        ("features", features),
+        ("release", release),
+        ("simulation", simulation),
+        ("policies", policies),
+        ("licences", licences),
+    ];
     let mut failed = Vec::new();
     for (name, part) in parts {
         println!("nightly: {name}");

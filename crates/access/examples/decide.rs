@@ -9,8 +9,8 @@
 use access::principal::{PrincipalV1, StoredPrincipal};
 use access::session::SessionV1;
 use access::{
-    Action, Decider, PolicyName, PolicyStore, Principal, RequestContext, Resource, SessionFacts, StoredSession,
-    ValidPolicy, verify_session,
+    Action, Decider, PolicyName, PolicyStore, Principal, RequestContext, Resource, Session, SessionFacts, ValidPolicy,
+    verify_session,
 };
 use crypto::WallMs;
 use crypto::id::{EntityId, SessionId, TenantId};
@@ -40,7 +40,7 @@ fn facts(number: u32, roles: &[&str]) -> SessionFacts {
         changed: WallMs(0),
     });
     let principal = Principal::decode(&postcard::to_allocvec(&stored).unwrap()).unwrap();
-    let session = StoredSession::V1(SessionV1 {
+    let session = Session::from(SessionV1 {
         id: SessionId::from_bytes([1; 16]),
         entity: entity(number),
         principal: "ci".into(),
@@ -49,7 +49,7 @@ fn facts(number: u32, roles: &[&str]) -> SessionFacts {
         expires: WallMs(u64::MAX),
         issued_by: EntityId::SYSTEM,
     });
-    verify_session(TENANT, &session, &principal, WallMs(1)).unwrap()
+    verify_session(TENANT, ([1; 32], &session), &[], &principal, WallMs(1)).unwrap()
 }
 
 fn store(texts: &[String]) -> PolicyStore {

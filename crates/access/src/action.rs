@@ -62,7 +62,7 @@ actions! {
     SessionIssue = "session.issue", "session", [PrincipalRecord];
     /// End another's session.
     SessionRevoke = "session.revoke", "session", [PrincipalRecord, System];
-    /// See and end one's own session.
+    /// See, renew and end one's own session.
     SessionOwn = "session.own", "own", [System];
     /// Ask after one's own operations.
     OperationOwn = "operation.own", "own", [System];
@@ -78,6 +78,22 @@ actions! {
     KeyRotate = "key.rotate", "key", [System];
     /// Replace the seal's key.
     SealAdmin = "seal.admin", "seal", [System];
+    /// See another's sessions, never their tokens.
+    SessionRead = "session.read", "session", [System];
+    /// Renew another's session.
+    SessionRenew = "session.renew", "session", [System];
+    /// Derive a session from one's own that may do as much or less and ends with it.
+    SessionDerive = "session.derive", "own", [System];
+    /// Derive a session that outlives the one it is derived from.
+    SessionOrphan = "session.orphan", "session", [System];
+    /// Make a session that may be renewed for ever.
+    SessionPeriodic = "session.periodic", "session", [System];
+    /// See tenants.
+    TenantRead = "tenant.read", "tenant", [System];
+    /// Make tenants, suspend and resume them, set their limits.
+    TenantWrite = "tenant.write", "tenant", [System];
+    /// Delete tenants with all that is in them.
+    TenantDelete = "tenant.delete", "tenant", [System];
 }
 
 impl Action {
@@ -96,6 +112,7 @@ impl Action {
             "access" => Part::Access,
             "key" => Part::Keys,
             "seal" => Part::Seal,
+            "tenant" => Part::Tenants,
             "own" if self == Action::OperationOwn => Part::Operations,
             "own" => Part::Sessions,
             _ => return None,

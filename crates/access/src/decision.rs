@@ -61,6 +61,8 @@ pub enum DenyReason {
     BrokenPolicy,
     /// The tenant's policies are not loaded.
     NotLoaded,
+    /// The session may do less than its principal.
+    Confined,
 }
 
 impl DenyReason {
@@ -72,6 +74,7 @@ impl DenyReason {
             DenyReason::NotPermitted => "not_permitted",
             DenyReason::BrokenPolicy => "broken_policy",
             DenyReason::NotLoaded => "not_loaded",
+            DenyReason::Confined => "confined",
         }
     }
 }

@@ -22,6 +22,16 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const ROLES_MAX: usize = 64;
 /// Longest life of a session.
 pub const SESSION_TTL_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Most sessions that one may hang on, each on the next.
+pub const SESSION_DEPTH_MAX: usize = 8;
+/// Most uses of a session whose uses are counted.
+pub const SESSION_USES_MAX: u32 = 1_000_000;
+/// Most networks in the bounds of one session.
+pub const SESSION_NETWORKS_MAX: usize = 32;
+/// Most rules in the scope of one session.
+pub const SESSION_SCOPE_MAX: usize = 32;
+/// Most tokens taken out of the records by one commit after their time.
+pub const SESSION_SWEEP_STEP: usize = 200;
 /// Life of a session when none is asked for.
 pub const SESSION_TTL_DEFAULT: Duration = Duration::from_secs(12 * 60 * 60);
 /// Longest time a one-time login may wait.

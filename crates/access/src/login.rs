@@ -4,7 +4,7 @@ use crate::codec::{decode, encode, hex};
 use crate::limits::LOGIN_TTL_MAX;
 use crate::name::PrincipalName;
 use crate::principal::{self, Principal, enabled, require_owner};
-use crate::session::{FreshSession, Ttl};
+use crate::session::{FreshSession, Terms, Ttl};
 use crypto::id::{EntityId, SessionId};
 use crypto::token::{self, Token};
 use crypto::{Entropy, NoEntropy, SecretText, WallMs};
@@ -128,7 +128,7 @@ impl Command for IssueLogin {
             principal: principal.name.as_str().to_owned(),
             entity_epoch: principal.epoch,
             expires: self.wait.from(cx.now),
-            session_ttl_ms: u64::try_from(self.session.duration().as_millis()).unwrap_or(u64::MAX),
+            session_ttl_ms: self.session.ms(),
         };
         let body = encode(&Issued::V1 { digest: self.digest, login })?;
         let mut outcome = Outcome::new(vec![Event { kind: ISSUED, body }], Vec::new());
@@ -173,7 +173,7 @@ impl Command for RedeemLogin {
             return Err(refused().into());
         }
         let ttl = Ttl::session(Duration::from_millis(login.session_ttl_ms))?;
-        let (began, issued) = self.fresh.begin(&principal, ttl, cx)?;
+        let (began, issued) = self.fresh.begin(&principal, &Terms::of(ttl), Default::default(), cx)?;
         let body = encode(&Redeemed::V1 { digest: self.digest, session: issued.id })?;
         let mut outcome = Outcome::new(vec![Event { kind: REDEEMED, body }, began], Vec::new());
         outcome.reply = issued.to_reply();

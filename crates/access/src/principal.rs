@@ -146,6 +146,8 @@ pub struct PutPrincipal {
     roles: Vec<Box<str>>,
     disabled: bool,
     fresh: EntityId,
+    /// An identity of the house's own tenant that is to be this principal.
+    identity: Option<EntityId>,
 }
 
 impl PutPrincipal {
@@ -170,7 +172,12 @@ impl PutPrincipal {
         if sorted.len() != roles.len() {
             return Err(Refusal::new(&code::PRINCIPAL_INVALID, "a role is given twice"));
         }
-        Ok(PutPrincipal { name, roles: sorted, disabled, fresh })
+        Ok(PutPrincipal { name, roles: sorted, disabled, fresh, identity: None })
+    }
+
+    /// The principal is this identity, which has logged in elsewhere: a member of this tenant too.
+    pub fn being(self, identity: EntityId) -> PutPrincipal {
+        PutPrincipal { identity: Some(identity), ..self }
     }
 }
 
@@ -185,7 +192,7 @@ impl Command for PutPrincipal {
 
     /// Only an owner makes, changes or unmakes an owner, and never unmakes itself: so one is always left.
     ///
-    /// Errors: `principal.owner_only`, `principal.self` (nothing happened). Reply: entity and epoch.
+    /// Errors: `principal.owner_only`, `principal.self`, `principal.taken` (nothing happened). Reply: entity and epoch.
     fn decide(&self, view: &View, cx: &Context<'_>) -> Result<Outcome, Halt> {
         let before = view.get(&record_name(&self.name))?.map(Principal::decode).transpose()?;
         let will_own = self.roles.iter().any(|role| &**role == OWNER);
@@ -193,14 +200,24 @@ impl Command for PutPrincipal {
             require_owner(view, cx)?;
         }
         let Some(before) = before else {
+            if let Some(identity) = self.identity
+                && view.get(&entity_record_name(identity))?.is_some()
+            {
+                let why = "this identity is a principal here already, under another name";
+                return Err(Refusal::new(&code::PRINCIPAL_TAKEN, why).into());
+            }
             return written(Written::V1 {
-                entity: self.fresh,
+                entity: self.identity.unwrap_or(self.fresh),
                 name: self.name.as_str().to_owned(),
                 roles: self.roles.clone(),
                 epoch: 1,
                 disabled: self.disabled,
             });
         };
+        if self.identity.is_some_and(|identity| identity != before.entity) {
+            let why = "the principal exists and is another identity, which never changes";
+            return Err(Refusal::new(&code::PRINCIPAL_TAKEN, why).into());
+        }
         if before.entity == cx.actor.entity && (self.disabled || (before.is_owner() && !will_own)) {
             let why = "nobody disables or demotes themselves; another owner can";
             return Err(Refusal::new(&code::PRINCIPAL_SELF, why).into());

@@ -66,11 +66,13 @@ pub enum Part {
     Sessions,
     /// Operations; one's own.
     Operations,
+    /// Tenants of the house.
+    Tenants,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Part; 8] = [
+    pub const ALL: [Part; 9] = [
         Part::Ledger,
         Part::Access,
         Part::Keys,
@@ -79,6 +81,7 @@ impl Part {
         Part::Principals,
         Part::Sessions,
         Part::Operations,
+        Part::Tenants,
     ];
 
     /// Its id in policies.
@@ -92,6 +95,7 @@ impl Part {
             Part::Principals => "principals",
             Part::Sessions => "sessions",
             Part::Operations => "operations",
+            Part::Tenants => "tenants",
         }
     }
 }
@@ -173,6 +177,11 @@ impl Resource {
     pub(crate) fn folder_of_secret(&self) -> Option<&str> {
         let Resource::Secret(path) = self else { return None };
         Some(path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder))
+    }
+
+    /// The second segment of a secret's or folder's path, empty where there is none: whose own space it may be.
+    pub(crate) fn space(&self) -> &str {
+        self.id().split('/').nth(1).unwrap_or_default()
     }
 
     /// Its last segment; empty at the top.

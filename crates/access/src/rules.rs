@@ -4,8 +4,8 @@ use crate::codec::{decode, record};
 use crate::name::{PolicyName, PrincipalName};
 use crate::policy::{self, PolicyV1, StoredPolicy};
 use crate::principal::{self, PrincipalV1, StoredEntity, StoredPrincipal};
-use crate::session::{self, StoredId, StoredSession};
-use crate::{login, principal::Principal};
+use crate::session::{self, Session, StoredId, StoredSession};
+use crate::{erase, login, principal::Principal};
 use ledger::{Damaged, EventRef, RecordName, Rules};
 
 /// The rules of this crate's events.
@@ -16,6 +16,10 @@ pub struct AccessRules;
 enum Fact {
     SessionIssued(session::Issued),
     SessionRevoked(session::Revoked),
+    SessionRenewed(session::Renewed),
+    SessionUsed(session::Used),
+    TokensExpired(session::Expired),
+    Erased(Vec<RecordName>),
     LoginIssued(login::Issued),
     LoginRedeemed(login::Redeemed),
     PrincipalWritten(principal::Written),
@@ -27,6 +31,10 @@ fn fact(event: &EventRef<'_>) -> Result<Fact, Damaged> {
     Ok(match event.kind {
         session::ISSUED => Fact::SessionIssued(decode(session::ISSUED, event.body)?),
         session::REVOKED => Fact::SessionRevoked(decode(session::REVOKED, event.body)?),
+        session::RENEWED => Fact::SessionRenewed(decode(session::RENEWED, event.body)?),
+        session::USED => Fact::SessionUsed(decode(session::USED, event.body)?),
+        session::EXPIRED => Fact::TokensExpired(decode(session::EXPIRED, event.body)?),
+        erase::ERASED => Fact::Erased(erase::names(event.body)?),
         login::ISSUED => Fact::LoginIssued(decode(login::ISSUED, event.body)?),
         login::REDEEMED => Fact::LoginRedeemed(decode(login::REDEEMED, event.body)?),
         principal::WRITTEN => Fact::PrincipalWritten(decode(principal::WRITTEN, event.body)?),
@@ -44,11 +52,23 @@ fn policy_name(name: &str) -> Result<PolicyName, Damaged> {
     PolicyName::parse(name).map_err(|_| Damaged("policy event".into()))
 }
 
+/// A session with a change, if it is still there.
+fn changed(before: Option<&[u8]>, change: impl FnOnce(&mut Session)) -> Result<Option<Vec<u8>>, Damaged> {
+    let Some(before) = before else { return Ok(None) };
+    let mut session = Session::decode(before)?;
+    change(&mut session);
+    record(&StoredSession::V2(session))
+}
+
 impl Rules for AccessRules {
     fn kinds(&self) -> &'static [&'static str] {
         &[
             session::ISSUED,
             session::REVOKED,
+            session::RENEWED,
+            session::USED,
+            session::EXPIRED,
+            erase::ERASED,
             login::ISSUED,
             login::REDEEMED,
             principal::WRITTEN,
@@ -59,12 +79,20 @@ impl Rules for AccessRules {
 
     fn touches(&self, event: &EventRef<'_>) -> Result<Vec<RecordName>, Damaged> {
         Ok(match fact(event)? {
-            Fact::SessionIssued(session::Issued::V1 { digest, session }) => {
+            Fact::SessionIssued(issued) => {
+                let (digest, session) = issued.into_parts();
                 vec![session::record_name(&digest), session::id_record_name(session.id)]
+            }
+            Fact::SessionRenewed(session::Renewed::V1 { digest, .. })
+            | Fact::SessionUsed(session::Used::V1 { digest, .. }) => vec![session::record_name(&digest)],
+            Fact::TokensExpired(session::Expired::V1 { tokens }) => {
+                let records = tokens.iter().flat_map(session::Stale::records);
+                records.chain([session::swept_record_name()]).collect()
             }
             Fact::SessionRevoked(session::Revoked::V1 { digest, id, .. }) => {
                 vec![session::record_name(&digest), session::id_record_name(id)]
             }
+            Fact::Erased(records) => records,
             Fact::LoginIssued(login::Issued::V1 { digest, .. })
             | Fact::LoginRedeemed(login::Redeemed::V1 { digest, .. }) => vec![login::record_name(&digest)],
             Fact::PrincipalWritten(principal::Written::V1 { entity, name, .. }) => {
@@ -82,14 +110,26 @@ impl Rules for AccessRules {
         event: &EventRef<'_>,
     ) -> Result<Option<Vec<u8>>, Damaged> {
         match fact(event)? {
-            Fact::SessionIssued(session::Issued::V1 { digest, session }) => {
+            Fact::SessionIssued(issued) => {
+                let (digest, session) = issued.into_parts();
                 if *name == session::record_name(&digest) {
-                    record(&StoredSession::V1(session))
+                    record(&StoredSession::V2(session))
                 } else {
                     record(&StoredId::V1 { digest })
                 }
             }
-            Fact::SessionRevoked(_) | Fact::LoginRedeemed(_) | Fact::PolicyRemoved(_) => Ok(None),
+            Fact::SessionRenewed(session::Renewed::V1 { expires, .. }) => {
+                changed(before, |session| session.expires = expires)
+            }
+            Fact::SessionUsed(session::Used::V1 { count, .. }) => {
+                changed(before, |session| session.uses = session.uses.map(|left| left.saturating_sub(count)))
+            }
+            Fact::TokensExpired(_) if *name == session::swept_record_name() => Ok(Some(Vec::new())),
+            Fact::Erased(_)
+            | Fact::TokensExpired(_)
+            | Fact::SessionRevoked(_)
+            | Fact::LoginRedeemed(_)
+            | Fact::PolicyRemoved(_) => Ok(None),
             Fact::LoginIssued(login::Issued::V1 { login, .. }) => record(&login::StoredLogin::V1(login)),
             Fact::PrincipalWritten(principal::Written::V1 { entity, name: text, roles, epoch, disabled }) => {
                 if *name != principal::record_name(&principal_name(&text)?) {

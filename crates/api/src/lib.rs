@@ -16,6 +16,7 @@ pub mod problem;
 pub mod secret;
 pub mod session;
 pub mod status;
+pub mod tenant;
 
 mod common;
 mod value;

@@ -1,5 +1,7 @@
 //! Policies in Cedar text: `PUT|GET|DELETE policies/{name}`, `GET policies`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -81,6 +83,93 @@ pub struct Explained {
     pub rules: Vec<String>,
     /// The principal's roles.
     pub roles: Vec<String>,
+}
+
+/// Asks questions as they would be answered after a change; nothing is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestPolicies {
+    /// Cedar text by name of the policy that would be written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub put: BTreeMap<String, String>,
+    /// Names of policies that would be removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+    /// The questions, 1,000 at most.
+    pub questions: Vec<Explain>,
+}
+
+/// Answers in the order of their questions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TestedPolicies {
+    /// The answers.
+    pub answers: Vec<Explained>,
+}
+
+/// Asks whose access a change would alter; nothing is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiffPolicies {
+    /// Cedar text by name of the policy that would be written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub put: BTreeMap<String, String>,
+    /// Names of policies that would be removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+}
+
+/// What a change would alter. Each principal is asked about each act and place that the changed statements concern; where
+/// they concern many things, about one that no policy names. Conditions are judged for the circumstances of the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PolicyDifference {
+    /// Whose access, by name of the principal.
+    pub altered: Vec<AlteredAccess>,
+    /// How many principals were asked about.
+    pub principals: usize,
+    /// About how many acts on things each.
+    pub probes: usize,
+}
+
+/// An access that a change would give or take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AlteredAccess {
+    /// Name of the principal.
+    pub principal: String,
+    /// The act.
+    pub action: String,
+    /// To what; `*` at its end stands for whatever no policy names.
+    pub resource: String,
+    /// Whether it would be allowed then, and was not before; or the other way round.
+    pub allowed: bool,
+    /// The policies that would decide.
+    pub rules: Vec<String>,
+}
+
+/// Asks who may do something.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WhoMay {
+    /// The act, such as `secret.read`.
+    pub action: String,
+    /// What it would be done to, as in a question to `policies:explain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+}
+
+/// Those who may, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ThoseWhoMay {
+    /// The principals.
+    pub principals: Vec<PermittedPrincipal>,
+}
+
+/// A principal that may do something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PermittedPrincipal {
+    /// Name of the principal.
+    pub principal: String,
+    /// The policies that permit it, at least one.
+    pub rules: Vec<String>,
 }
 
 /// Which page of a list of policies or principals.

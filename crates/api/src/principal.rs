@@ -15,6 +15,9 @@ pub struct PutPrincipal {
     /// Whether it is shut out; its sessions end at once.
     #[serde(default)]
     pub disabled: bool,
+    /// An identity of the house's own tenant, `ent_…`, that acts in this tenant as this principal; fixed once given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
 }
 
 /// A principal.

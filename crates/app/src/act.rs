@@ -71,6 +71,12 @@ acts! {
     POLICY_LIST = "policy.list", [PolicyRead], Read;
     /// Ask what a principal may do and why.
     POLICY_EXPLAIN = "policy.explain", [PolicyRead], Read;
+    /// Ask questions as they would be answered after a change.
+    POLICY_TEST = "policy.test", [PolicyRead], Read;
+    /// Ask whose access a change would alter.
+    POLICY_DIFF = "policy.diff", [PolicyRead], Read;
+    /// Ask who may do something.
+    POLICY_WHO = "policy.who", [PolicyRead], Read;
     /// Put a policy.
     POLICY_WRITE = "policy.write", [PolicyWrite], Change;
     /// Remove a policy.
@@ -87,6 +93,14 @@ acts! {
     SESSION_ISSUE = "session.issue", [SessionIssue], Mint;
     /// See one's own session.
     SESSION_SELF = "session.self", [SessionOwn], Read;
+    /// See a session, one's own or, with the right, another's.
+    SESSION_READ = "session.read", [SessionRead, SessionOwn], Read;
+    /// List sessions, one's own or, with the right, all.
+    SESSION_LIST = "session.list", [SessionRead, SessionOwn], Read;
+    /// Derive a session from one's own.
+    SESSION_DERIVE = "session.derive", [SessionDerive], Mint;
+    /// Put a session's end off.
+    SESSION_RENEW = "session.renew", [SessionRenew, SessionOwn], Change;
     /// End a session.
     SESSION_REVOKE = "session.revoke", [SessionRevoke, SessionOwn], Change, urgent;
     /// Read checkpoint, key, proofs and tiles.
@@ -103,6 +117,16 @@ acts! {
     KEY_ROTATE_ROOT = "key.rotate_root", [KeyRotate], Change, cluster;
     /// Replace the seal's key.
     SEAL_REKEY = "seal.rekey", [SealAdmin], Change, cluster, urgent;
+    /// See a tenant.
+    TENANT_READ = "tenant.read", [TenantRead], Read, cluster;
+    /// List tenants.
+    TENANT_LIST = "tenant.list", [TenantRead], Read, cluster;
+    /// Make a tenant.
+    TENANT_CREATE = "tenant.create", [TenantWrite], Mint, cluster;
+    /// Suspend, resume or limit a tenant.
+    TENANT_CHANGE = "tenant.change", [TenantWrite], Change, cluster, urgent;
+    /// Delete a tenant.
+    TENANT_DELETE = "tenant.delete", [TenantDelete], Change, cluster, urgent;
     /// Ask what became of an operation.
     OPERATION_READ = "operation.read", [OperationOwn], Read;
 }
@@ -114,6 +138,8 @@ pub(crate) enum Target {
     Secrets(Vec<Path>),
     /// The caller's session or another, by id.
     Session(SessionId),
+    /// A tenant of the house, by name.
+    Tenant(Box<str>),
     /// Nobody is logged in yet.
     Login,
 }
@@ -215,6 +241,21 @@ impl Act {
         Act::system(&POLICY_EXPLAIN, Part::Policies)
     }
 
+    /// Ask questions as they would be answered after a change.
+    pub fn policy_test() -> Act {
+        Act::system(&POLICY_TEST, Part::Policies)
+    }
+
+    /// Ask whose access a change would alter.
+    pub fn policy_diff() -> Act {
+        Act::system(&POLICY_DIFF, Part::Policies)
+    }
+
+    /// Ask who may do something.
+    pub fn policy_who() -> Act {
+        Act::system(&POLICY_WHO, Part::Policies)
+    }
+
     /// Put a policy.
     pub fn policy_write(name: PolicyName) -> Act {
         Act::of(&POLICY_WRITE, Resource::Policy(name))
@@ -248,6 +289,31 @@ impl Act {
     /// See one's own session.
     pub fn session_self() -> Act {
         Act::system(&SESSION_SELF, Part::Sessions)
+    }
+
+    /// See a session.
+    pub fn session_read(id: SessionId) -> Act {
+        Act { kind: &SESSION_READ, target: Target::Session(id), version: None }
+    }
+
+    /// List sessions.
+    pub fn session_list() -> Act {
+        Act::system(&SESSION_LIST, Part::Sessions)
+    }
+
+    /// Derive a session from one's own.
+    pub fn session_derive() -> Act {
+        Act::system(&SESSION_DERIVE, Part::Sessions)
+    }
+
+    /// Put a session's end off, one's own or, with the right, another's.
+    pub fn session_renew(id: SessionId) -> Act {
+        Act { kind: &SESSION_RENEW, target: Target::Session(id), version: None }
+    }
+
+    /// Put the end of the session that asks off.
+    pub fn session_renew_own() -> Act {
+        Act::system(&SESSION_RENEW, Part::Sessions)
     }
 
     /// End a session, one's own or, with the right, another's.
@@ -305,6 +371,36 @@ impl Act {
         Act::system(&SEAL_REKEY, Part::Seal)
     }
 
+    fn tenant(kind: &'static ActKind, name: &str) -> Result<Act, Refusal> {
+        crate::tenant::check_name(name)?;
+        Ok(Act { kind, target: Target::Tenant(name.into()), version: None })
+    }
+
+    /// See a tenant. Errors: `tenant.invalid`, as with all about a tenant's name.
+    pub fn tenant_read(name: &str) -> Result<Act, Refusal> {
+        Act::tenant(&TENANT_READ, name)
+    }
+
+    /// List tenants.
+    pub fn tenant_list() -> Act {
+        Act::system(&TENANT_LIST, Part::Tenants)
+    }
+
+    /// Make a tenant.
+    pub fn tenant_create(name: &str) -> Result<Act, Refusal> {
+        Act::tenant(&TENANT_CREATE, name)
+    }
+
+    /// Suspend, resume or limit a tenant.
+    pub fn tenant_change(name: &str) -> Result<Act, Refusal> {
+        Act::tenant(&TENANT_CHANGE, name)
+    }
+
+    /// Delete a tenant.
+    pub fn tenant_delete(name: &str) -> Result<Act, Refusal> {
+        Act::tenant(&TENANT_DELETE, name)
+    }
+
     /// Ask what became of an operation.
     pub fn operation_read() -> Act {
         Act::system(&OPERATION_READ, Part::Operations)
@@ -323,6 +419,7 @@ impl Act {
             Target::One(resource) => vec![Some(resource.id().to_owned())],
             Target::Secrets(paths) => paths.iter().map(|path| Some(path.as_str().to_owned())).collect(),
             Target::Session(id) => vec![Some(id.to_string())],
+            Target::Tenant(name) => vec![Some(name.to_string())],
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::grant::{Authorized, Trail};
 use crate::limits;
 use crate::policy::PolicyBook;
 use crate::reply::Reply;
-use crate::secret::Places;
+use crate::secret::{Counts, Places};
 use crate::tenant::TenantBook;
 use access::session::HighWater;
 use access::{Action, Decider, Decision, RequestContext, Resource, RuleIds, SessionFacts};
@@ -58,6 +58,7 @@ struct Inner {
     sessions: Sessions,
     tenants: TenantBook,
     places: Places,
+    counts: Counts,
     policies: PolicyBook,
     rotating: tokio::sync::Mutex<()>,
 }
@@ -71,6 +72,7 @@ impl App {
             sessions: Sessions::new(),
             tenants: TenantBook::new(),
             places: Places::new(),
+            counts: Counts::new(),
             policies: PolicyBook::default(),
             rotating: tokio::sync::Mutex::default(),
             parts,
@@ -95,6 +97,10 @@ impl App {
 
     pub(crate) fn places(&self) -> &Places {
         &self.0.places
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.0.counts
     }
 
     pub(crate) fn policies(&self) -> &PolicyBook {
@@ -133,6 +139,12 @@ impl App {
             Err(unknown) => return self.refuse(stub.of(unknown.tenant), unknown.refusal).await,
         };
         let stub = stub.by(&facts);
+        if let Err(refusal) = self.0.sessions.admit(self, &facts, arrival.source).await {
+            return self.refuse(stub, refusal).await;
+        }
+        if let Err(refusal) = self.0.tenants.admit(self, facts.tenant).await {
+            return self.refuse(stub, refusal).await;
+        }
         let (by, rules) = match self.authorise(&arrival, &act, &facts, now).await {
             Ok(granted) => granted,
             Err((refusal, rules, subject)) => return self.refuse(stub.ruled(&rules).about(subject), refusal).await,
@@ -206,6 +218,7 @@ impl App {
             Target::Session(_) => {
                 one(&Resource::System(access::Part::Sessions)).map_err(|rules| (denied(), rules, None))
             }
+            Target::Tenant(_) => one(&Resource::System(access::Part::Tenants)).map_err(|rules| (denied(), rules, None)),
             Target::Secrets(paths) => {
                 let mut granted = None;
                 for (index, path) in paths.iter().enumerate() {

@@ -3,13 +3,15 @@
 use crate::app::App;
 use crate::arrival::Arrival;
 use crate::limits::SESSIONS_KNOWN_MAX;
-use access::session::{self, StoredSession};
-use access::{Principal, SessionFacts, verify_session};
+use crate::session::Uses;
+use access::session::{self, Session};
+use access::{Principal, SessionFacts, principal, verify_session};
 use crypto::id::TenantId;
 use crypto::{WallMs, token};
-use ledger::code::{AUTH_REQUIRED, STORAGE_DAMAGED};
-use ledger::{Damaged, Located, Refusal};
+use ledger::code::{AUTH_REQUIRED, SESSION_ELSEWHERE, STORAGE_DAMAGED};
+use ledger::{Damaged, Located, RecordName, Refusal};
 use quick_cache::sync::Cache;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A request whose sender is not known; whatever the reason, the refusal is the same.
@@ -24,20 +26,21 @@ pub(crate) struct Unknown {
 #[derive(Debug)]
 pub(crate) struct Sessions {
     known: Cache<(TenantId, [u8; 32]), Arc<Known>>,
+    uses: Uses,
 }
 
 #[derive(Debug)]
 struct Known {
-    session: Located,
-    session_record: Arc<[u8]>,
-    principal: Located,
-    principal_record: Arc<[u8]>,
+    /// Where each of the records stands, and what it was.
+    records: Box<[Seen]>,
     facts: Arc<SessionFacts>,
 }
 
+type Seen = (Located, Arc<[u8]>);
+
 impl Sessions {
     pub(crate) fn new() -> Sessions {
-        Sessions { known: Cache::new(SESSIONS_KNOWN_MAX) }
+        Sessions { known: Cache::new(SESSIONS_KNOWN_MAX), uses: Uses::new() }
     }
 
     /// Verifies who is asking, as of now.
@@ -60,6 +63,16 @@ impl Sessions {
         }
     }
 
+    /// Whether a verified session may be used from there, and once more.
+    ///
+    /// Errors: `session.elsewhere`; `auth.required` when its uses are made.
+    pub(crate) async fn admit(&self, app: &App, facts: &SessionFacts, source: IpAddr) -> Result<(), Refusal> {
+        if !facts.confines.admit(source) {
+            return Err(Refusal::new(&SESSION_ELSEWHERE, "the session is bound to other networks"));
+        }
+        if facts.counted { self.uses.take(app, facts).await } else { Ok(()) }
+    }
+
     async fn look_up(
         &self,
         app: &App,
@@ -67,27 +80,80 @@ impl Sessions {
         digest: [u8; 32],
         now: WallMs,
     ) -> Result<Option<Arc<SessionFacts>>, Refusal> {
-        let ledger = &app.parts().ledger;
         if let Some(known) = self.known.get(&(tenant, digest)) {
-            let session = ledger.located(known.session).await?;
-            let principal = ledger.located(known.principal).await?;
-            if same(&session, &known.session_record) && same(&principal, &known.principal_record) {
+            if unchanged(app, &known.records).await? {
                 return Ok((now < known.facts.expires).then(|| Arc::clone(&known.facts)));
             }
             self.known.remove(&(tenant, digest));
         }
-        let session = ledger.locate(tenant, &session::record_name(&digest))?;
-        let Some(session_record) = ledger.located(session).await? else { return Ok(None) };
-        let stored = StoredSession::decode(&session_record).map_err(damaged)?;
-        let principal = ledger.locate(tenant, &stored.principal_record().map_err(damaged)?)?;
-        let Some(principal_record) = ledger.located(principal).await? else { return Ok(None) };
-        let who = Principal::decode(&principal_record).map_err(damaged)?;
-        let Ok(facts) = verify_session(tenant, &stored, &who, now) else { return Ok(None) };
-        let facts = Arc::new(facts);
-        let known = Known { session, session_record, principal, principal_record, facts: Arc::clone(&facts) };
-        self.known.insert((tenant, digest), Arc::new(known));
-        Ok(Some(facts))
+        let home = app.parts().home;
+        let mut found = find(app, tenant, tenant, digest, now).await?;
+        if found.is_none() && tenant != home {
+            found = find(app, home, tenant, digest, now).await?;
+        }
+        Ok(found.map(|known| {
+            let facts = Arc::clone(&known.facts);
+            self.known.insert((tenant, digest), Arc::new(known));
+            facts
+        }))
     }
+}
+
+/// Looks for the session in the tenant it `lives` in. In another `tenant` its identity must have a principal too.
+async fn find(
+    app: &App,
+    lives: TenantId,
+    tenant: TenantId,
+    digest: [u8; 32],
+    now: WallMs,
+) -> Result<Option<Known>, Refusal> {
+    let mut seen = Gathered { app, records: Vec::new() };
+    let Some(session) = seen.take(lives, &session::record_name(&digest)).await? else { return Ok(None) };
+    let session = Session::decode(&session).map_err(damaged)?;
+    let mut parents = Vec::with_capacity(session.parents.len());
+    for link in &session.parents {
+        let Some(parent) = seen.take(lives, &session::record_name(&link.digest)).await? else { return Ok(None) };
+        parents.push(Session::decode(&parent).map_err(damaged)?);
+    }
+    let name = session.principal_record().map_err(damaged)?;
+    let Some(principal) = seen.take(lives, &name).await? else { return Ok(None) };
+    let principal = Principal::decode(&principal).map_err(damaged)?;
+    let mut facts = verify_session(lives, (digest, &session), &parents, &principal, now);
+    if lives != tenant {
+        let name = principal::entity_record_name(session.entity);
+        let Some(name) = seen.take(tenant, &name).await? else { return Ok(None) };
+        let name = principal::record_name(&principal::decode_entity(&name).map_err(damaged)?);
+        let Some(member) = seen.take(tenant, &name).await? else { return Ok(None) };
+        let member = Principal::decode(&member).map_err(damaged)?;
+        facts = facts.and_then(|facts| facts.within(tenant, &member, &session));
+    }
+    let records = seen.records.into();
+    Ok(facts.ok().map(|facts| Known { records, facts: Arc::new(facts) }))
+}
+
+/// Records looked at, to be compared later.
+struct Gathered<'a> {
+    app: &'a App,
+    records: Vec<Seen>,
+}
+
+impl Gathered<'_> {
+    async fn take(&mut self, tenant: TenantId, name: &RecordName) -> Result<Option<Arc<[u8]>>, Refusal> {
+        let ledger = &self.app.parts().ledger;
+        let at = ledger.locate(tenant, name)?;
+        let found = ledger.located(at).await?;
+        self.records.extend(found.iter().map(|record| (at, Arc::clone(record))));
+        Ok(found)
+    }
+}
+
+async fn unchanged(app: &App, records: &[Seen]) -> Result<bool, Refusal> {
+    for (at, then) in records {
+        if !same(&app.parts().ledger.located(*at).await?, then) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether a record is still the one it was.

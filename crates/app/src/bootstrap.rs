@@ -4,16 +4,15 @@ use crate::app::{App, no_entropy};
 use crate::authenticate::damaged;
 use crate::grant::{Done, bug};
 use crate::session::{Issued, issue_command, issued};
-use access::PrincipalName;
 use access::limits::{LOGIN_TTL_MAX, SESSION_TTL_DEFAULT};
 use access::login::{self, IssueLogin, StoredLogin};
 use access::principal::{BootstrapOwner, record_name};
-use access::session::Ttl;
+use access::session::{self, Ttl};
 use crypto::id::{EntityId, TenantId};
 use crypto::{SecretBytes, SecretText};
 use ledger::access_log::Row;
-use ledger::code::{KEY_BUSY, REQUEST_INVALID};
-use ledger::{Actor, Command, Ledger, Position, Receipt, RecordKind, Refusal, SYSTEM_TENANT, Unit};
+use ledger::code::KEY_BUSY;
+use ledger::{Actor, Command, Ledger, Position, Receipt, RecordKind, Refusal, Unit};
 use std::time::Duration;
 
 /// Name of the tenant that requests belong to when they name none.
@@ -24,12 +23,13 @@ pub const SOURCE: &str = "server";
 /// The house's own tenant, made at the first start. Harmless to repeat.
 pub async fn home(ledger: &Ledger) -> Result<TenantId, Refusal> {
     if let Some(tenant) = ledger.tenant_named(HOME).await? {
-        return Ok(tenant);
+        return Ok(tenant.id);
     }
     match ledger.create_tenant(HOME).await {
         // Another node was first.
         Err(refusal) if refusal.code == &KEY_BUSY => {
-            ledger.tenant_named(HOME).await?.ok_or_else(|| bug("a tenant that is there and is not"))
+            let there = ledger.tenant_named(HOME).await?;
+            there.map(|tenant| tenant.id).ok_or_else(|| bug("a tenant that is there and is not"))
         }
         made => made,
     }
@@ -43,7 +43,8 @@ pub async fn owner_login(app: &App) -> Result<Option<SecretText>, Refusal> {
     let (ledger, home) = (&app.parts().ledger, app.parts().home);
     let name = BootstrapOwner::name()?;
     let there = ledger.record(home, &record_name(&name)).await?.is_some();
-    let used = !ledger.children(home, RecordKind::SESSION, &[], None, 1).await?.is_empty();
+    let used = !ledger.children(home, RecordKind::SESSION, &[], None, 1).await?.is_empty()
+        || ledger.record(home, &session::swept_record_name()).await?.is_some();
     if there && used {
         return Ok(None);
     }
@@ -75,38 +76,18 @@ pub async fn dev_session(app: &App, life: Duration) -> Result<Issued, Refusal> {
     issued.ok_or_else(|| bug("a session that ended as it began"))
 }
 
-/// Makes a tenant with an owner of its own and a one-time login for that owner.
-///
-/// Errors: `key.busy` when the name is taken, `request.invalid` for one that is not 1 to 64 of a-z 0-9 . _ -, beginning
-/// with a letter or digit, or belongs to the house (nothing happened).
-pub async fn tenant(app: &App, name: &str) -> Result<(TenantId, SecretText), Refusal> {
-    if name == SYSTEM_TENANT || PrincipalName::parse(name).is_err() {
-        let why = "a tenant's name is 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit, and not `system`";
-        return Err(Refusal::new(&REQUEST_INVALID, why));
-    }
-    let tenant = app.parts().ledger.create_tenant(name).await?;
+/// Commands that give a tenant its owner; the answer of the last one is the owner's one-time login.
+pub(crate) fn owner_commands(app: &App) -> Result<Vec<Box<dyn Command>>, Refusal> {
     let entropy = &*app.parts().entropy;
     let owner = EntityId::generate(app.now(), entropy).map_err(no_entropy)?;
     let (wait, life) = (Ttl::login(LOGIN_TTL_MAX)?, Ttl::session(SESSION_TTL_DEFAULT)?);
     let login = IssueLogin::mint(BootstrapOwner::name()?, wait, life, entropy).map_err(no_entropy)?;
-    let commands: Vec<Box<dyn Command>> = vec![Box::new(BootstrapOwner::new(owner)), Box::new(login)];
-    let mut receipt = submit_for(app, tenant, "bootstrap.tenant", commands).await?;
-    let token = receipt.replies.pop().ok_or_else(|| bug("a commit without an answer"))?;
-    let token = token.into_text().map_err(|_: SecretBytes| bug("a login token that is no text"))?;
-    Ok((tenant, token))
-}
-
-async fn submit(app: &App, act: &'static str, commands: Vec<Box<dyn Command>>) -> Result<Receipt, Refusal> {
-    submit_for(app, app.parts().home, act, commands).await
+    Ok(vec![Box::new(BootstrapOwner::new(owner)), Box::new(login)])
 }
 
 /// Commits in the server's own name, with a row like any request.
-async fn submit_for(
-    app: &App,
-    tenant: TenantId,
-    act: &'static str,
-    commands: Vec<Box<dyn Command>>,
-) -> Result<Receipt, Refusal> {
+async fn submit(app: &App, act: &'static str, commands: Vec<Box<dyn Command>>) -> Result<Receipt, Refusal> {
+    let tenant = app.parts().home;
     app.parts().access_log.writable().await?;
     let operation = app.operation(app.now())?;
     let unit = Unit { tenant, actor: Actor::SYSTEM, commands, idempotency: None, operation };

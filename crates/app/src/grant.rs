@@ -6,7 +6,7 @@ use access::{Action, Decision, RequestContext, Resource, SessionFacts};
 use crypto::WallMs;
 use crypto::id::{EntityId, OperationId, SessionId, TenantId};
 use ledger::code::BUG;
-use ledger::{Actor, Command, Idempotency, Ledger, Path, Position, Prefix, Receipt, Refusal, Unit};
+use ledger::{Actor, ChangeTenant, Command, Idempotency, Ledger, Path, Position, Prefix, Receipt, Refusal, Unit};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -112,6 +112,14 @@ impl Authorized {
         }
     }
 
+    /// The tenant it is about, by name.
+    pub(crate) fn tenant_named(&self) -> Result<&str, Refusal> {
+        match &self.act.target {
+            Target::Tenant(name) => Ok(name),
+            _ => Err(mismatched()),
+        }
+    }
+
     /// Whether the caller may do this too: for lists, which show only what may be listed.
     pub(crate) fn also(&self, action: Action, resource: &Resource) -> bool {
         let decision = self.app.parts().decider.decide(&self.facts, action, resource, &self.circumstances);
@@ -133,11 +141,26 @@ impl Authorized {
         self.trail.lock().subject = Some(index);
     }
 
+    fn actor(&self) -> Actor {
+        Actor { entity: self.facts.entity, session: Some(self.facts.session) }
+    }
+
     /// Commits commands as one unit and remembers its entry for the row.
     pub(crate) async fn submit(&self, commands: Vec<Box<dyn Command>>) -> Result<Receipt, Refusal> {
+        self.submit_in(self.facts.tenant, self.actor(), commands).await
+    }
+
+    /// As [`Authorized::submit`], in another tenant: of acts over the whole house only. A caller who is nobody there lets
+    /// the house itself act; the row says for whom.
+    pub(crate) async fn submit_in(
+        &self,
+        tenant: TenantId,
+        actor: Actor,
+        commands: Vec<Box<dyn Command>>,
+    ) -> Result<Receipt, Refusal> {
         let unit = Unit {
-            tenant: self.facts.tenant,
-            actor: Actor { entity: self.facts.entity, session: Some(self.facts.session) },
+            tenant,
+            actor,
             commands: crate::reactions::with_reactions(commands),
             idempotency: self.idempotency,
             operation: self.operation,
@@ -145,6 +168,11 @@ impl Authorized {
         let receipt = self.ledger().submit(unit).await?;
         self.trail.lock().position = receipt.position;
         Ok(receipt)
+    }
+
+    /// Commits a change of a tenant of the house.
+    pub(crate) async fn change_tenant(&self, command: ChangeTenant) -> Result<Done, Refusal> {
+        Done::of(self.submit_in(TenantId::SYSTEM, self.actor(), vec![Box::new(command)]).await?)
     }
 
     /// Commits one command and gives its answer with its entry.

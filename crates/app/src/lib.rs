@@ -20,12 +20,13 @@ pub mod limits;
 pub mod operation;
 pub mod policy;
 pub mod principal;
+mod rate;
 pub mod reactions;
 pub mod recovery;
 mod reply;
 pub mod secret;
 pub mod session;
-mod tenant;
+pub mod tenant;
 mod walk;
 
 pub use act::{ACTS, Act, ActKind, Mode};
@@ -35,6 +36,7 @@ pub use carried::Tasks;
 pub use grant::Authorized;
 pub use reply::{Changed, Page, Reply};
 
-pub use access::{Action, PolicyName, PrincipalName, Resource};
+pub use access::session::{Asked, Bounds, ScopeRule};
+pub use access::{Action, Net, PolicyName, PrincipalName, Resource};
 pub use ledger::access_log::ClosedSegment;
 pub use ledger::{Path, Position, Prefix, Refusal, code};

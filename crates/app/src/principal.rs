@@ -9,7 +9,7 @@ use access::principal::{PrincipalReply, PutPrincipal, record_name};
 use access::{Principal, PrincipalName, Resource};
 use crypto::WallMs;
 use crypto::id::EntityId;
-use ledger::code::PRINCIPAL_NOT_FOUND;
+use ledger::code::{PRINCIPAL_INVALID, PRINCIPAL_NOT_FOUND};
 use ledger::{RecordKind, Refusal};
 
 /// A principal as shown.
@@ -52,11 +52,27 @@ pub(crate) fn name(grant: &Authorized) -> Result<PrincipalName, Refusal> {
 
 /// Makes or changes the principal the act names; disabling ends its sessions at once.
 ///
-/// Errors: `principal.invalid`, `principal.owner_only`, `principal.self` (nothing happened).
-pub async fn put(grant: Authorized, roles: Vec<String>, disabled: bool) -> Result<Changed<Shown>, Refusal> {
+/// With an `identity` of the house's own tenant, who logs in there may act here as this principal. Elsewhere than in
+/// another tenant that is refused: identities of a tenant's own are made, not taken.
+///
+/// Errors: `principal.invalid`, `principal.owner_only`, `principal.self`, `principal.taken` (nothing happened).
+pub async fn put(
+    grant: Authorized,
+    roles: Vec<String>,
+    disabled: bool,
+    identity: Option<EntityId>,
+) -> Result<Changed<Shown>, Refusal> {
     let name = name(&grant)?;
+    if identity.is_some() && grant.tenant() == grant.app.parts().home {
+        let why = "an identity is given to members of other tenants; here each principal has its own";
+        return Err(Refusal::new(&PRINCIPAL_INVALID, why));
+    }
     let fresh = EntityId::generate(grant.now(), &*grant.app.parts().entropy).map_err(no_entropy)?;
-    let done = grant.change(PutPrincipal::new(name.clone(), &roles, disabled, fresh)?).await?;
+    let mut command = PutPrincipal::new(name.clone(), &roles, disabled, fresh)?;
+    if let Some(identity) = identity {
+        command = command.being(identity);
+    }
+    let done = grant.change(command).await?;
     PrincipalReply::decode(done.reply.expose()).map_err(damaged)?;
     let what = find(&grant, &name).await?.into();
     Ok(Changed { what, position: done.position, replayed: done.replayed })

@@ -62,6 +62,9 @@ pub(crate) enum Command {
     /// Who is logged in
     #[command(subcommand)]
     Session(verb::session::Session),
+    /// Houses within the house
+    #[command(subcommand)]
+    Tenant(verb::tenant::Tenant),
     /// What happened, and the proof of it
     #[command(subcommand)]
     Ledger(verb::ledger::Ledger),
@@ -106,6 +109,7 @@ impl Command {
             Self::Policy(verb) => verb.run(global).await,
             Self::Principal(verb) => verb.run(global).await,
             Self::Session(verb) => verb.run(global).await,
+            Self::Tenant(verb) => verb.run(global).await,
             Self::Ledger(verb) => verb.run(global).await,
             Self::Access(verb) => verb.run(global).await,
             Self::Keys(verb) => verb.run(global).await,

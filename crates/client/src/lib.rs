@@ -25,6 +25,7 @@ mod reference;
 mod secret;
 mod session;
 mod status;
+mod tenant;
 mod transport;
 pub mod verify;
 
@@ -38,4 +39,5 @@ pub use principal::Principals;
 pub use reference::Reference;
 pub use secret::Secrets;
 pub use session::Sessions;
+pub use tenant::Tenants;
 pub use transport::{Client, Options};

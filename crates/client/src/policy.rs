@@ -1,6 +1,9 @@
 //! Calls about policies.
 
-use api::policy::{Explain, Explained, PageQuery, Policy, PolicyChanged, PolicyList, PutPolicy};
+use api::policy::{
+    DiffPolicies, Explain, Explained, PageQuery, Policy, PolicyChanged, PolicyDifference, PolicyList, PutPolicy,
+    TestPolicies, TestedPolicies, ThoseWhoMay, WhoMay,
+};
 use reqwest::Method;
 
 use crate::path::check_name;
@@ -40,6 +43,21 @@ impl Policies<'_> {
     /// Asks whether a principal may do something, and why.
     pub async fn explain(&self, question: &Explain) -> Result<Explained, Error> {
         self.0.ask(Target::noun("policies:explain"), question).await
+    }
+
+    /// Asks questions as they would be answered after a change.
+    pub async fn test(&self, message: &TestPolicies) -> Result<TestedPolicies, Error> {
+        self.0.ask(Target::noun("policies:test"), message).await
+    }
+
+    /// Asks whose access a change would alter.
+    pub async fn diff(&self, message: &DiffPolicies) -> Result<PolicyDifference, Error> {
+        self.0.ask(Target::noun("policies:diff"), message).await
+    }
+
+    /// Asks who may do something.
+    pub async fn who(&self, message: &WhoMay) -> Result<ThoseWhoMay, Error> {
+        self.0.ask(Target::noun("policies:who"), message).await
     }
 
     /// Lists one page, without text.

@@ -1,6 +1,10 @@
 //! Calls about sessions.
 
-use api::session::{IssueSession, IssuedSession, Login, RevokedSession, Session};
+use api::policy::PageQuery;
+use api::session::{
+    DeriveSession, IssueSession, IssuedSession, Login, RenewSession, RenewedSession, RevokedSession, Session,
+    SessionList,
+};
 use reqwest::Method;
 
 use crate::path::check_name;
@@ -27,6 +31,28 @@ impl Sessions<'_> {
     /// Opens a session for a principal.
     pub async fn issue(&self, message: &IssueSession) -> Result<IssuedSession, Error> {
         self.0.change(Method::POST, Target::noun("sessions"), Some(message)).await
+    }
+
+    /// Derives a session from this client's own.
+    pub async fn derive(&self, message: &DeriveSession) -> Result<IssuedSession, Error> {
+        self.0.change(Method::POST, Target::noun("sessions:derive"), Some(message)).await
+    }
+
+    /// Puts a session's end off: the one named, or this client's own.
+    pub async fn renew(&self, message: &RenewSession) -> Result<RenewedSession, Error> {
+        self.0.change(Method::POST, Target::noun("sessions:renew"), Some(message)).await
+    }
+
+    /// A page of sessions.
+    pub async fn list(&self, query: &PageQuery) -> Result<SessionList, Error> {
+        let target = Target::noun("sessions").with("cursor", query.cursor.as_ref()).with("limit", query.limit);
+        self.0.fetch(target).await
+    }
+
+    /// A session, never its token.
+    pub async fn get(&self, id: &str) -> Result<Session, Error> {
+        check_name(id)?;
+        self.0.fetch(Target::at("sessions", id)).await
     }
 
     /// The session of this client.

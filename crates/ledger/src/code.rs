@@ -177,6 +177,14 @@ codes! {
     SESSION_NOT_FOUND = "session.not_found", NotFound, 404, "list your own session with `aumbry session show`";
     /// A duration that is not allowed.
     SESSION_INVALID = "session.invalid", Invalid, 400, "give a duration such as \"15m\" within the maximum";
+    /// More than the session it comes from has.
+    SESSION_BEYOND = "session.beyond", Denied, 403, "ask for what your own session has, or less";
+    /// A session that derives none.
+    SESSION_COUNTED = "session.counted", Conflict, 409, "derive from a session without `uses`";
+    /// A session whose end stays.
+    SESSION_NOT_RENEWABLE = "session.not_renewable", Conflict, 409, "log in again, or ask for a session with a longer `max_ttl`";
+    /// A session that is bound to other networks.
+    SESSION_ELSEWHERE = "session.elsewhere", Denied, 403, "use the session from the networks it was made for";
     /// A one-time login that does not open.
     LOGIN_REFUSED = "auth.login_refused", Unauthenticated, 401, "use a fresh one-time login; each opens once and for a limited time";
     /// No such principal.
@@ -187,12 +195,24 @@ codes! {
     PRINCIPAL_DISABLED = "principal.disabled", Conflict, 409, "enable the principal first";
     /// Something only an owner may do, because it concerns an owner.
     PRINCIPAL_OWNER_ONLY = "principal.owner_only", Denied, 403, "ask an owner";
+    /// An identity or a name that is another's already.
+    PRINCIPAL_TAKEN = "principal.taken", Conflict, 409, "look at the principals with `aumbry principal list`";
     /// Disabling or demoting oneself.
     PRINCIPAL_SELF = "principal.self", Conflict, 409, "ask another owner";
     /// A second first start.
     AUTH_ALREADY_SET_UP = "auth.already_set_up", Conflict, 409, "log in as the owner; an operator of the host can mint a login";
     /// No such tenant for this caller.
     TENANT_NOT_FOUND = "tenant.not_found", NotFound, 404, "name a tenant you belong to in Aumbry-Tenant";
+    /// A tenant in which nothing may be done for now.
+    TENANT_SUSPENDED = "tenant.suspended", Denied, 403, "ask whoever runs the house to resume the tenant";
+    /// A tenant that is being emptied.
+    TENANT_DELETING = "tenant.deleting", Conflict, 409, "wait until it is gone; its name is free then";
+    /// A tenant's name that is another's.
+    TENANT_TAKEN = "tenant.taken", Conflict, 409, "choose another name; `aumbry tenant list` shows those taken";
+    /// A tenant that cannot be made or changed so.
+    TENANT_INVALID = "tenant.invalid", Invalid, 400, "correct the field named";
+    /// A tenant that has or asks for all it may.
+    TENANT_QUOTA = "tenant.quota", Limited, 429, "remove something, slow down, or ask whoever runs the house for more";
     /// No such operation for this caller.
     OPERATION_NOT_FOUND = "operation.not_found", NotFound, 404, "operations are kept for 24 hours";
     /// A proof or entry outside the tree.

@@ -4,9 +4,10 @@
 //! off the ring (a tenant key that is not the newest, a root key that is not the newest).
 
 use crate::code::{self, Refusal};
-use crate::house::{self, HouseEvent, StoredTenant, tenant_record};
+use crate::house::{self, HouseEvent};
 use crate::ledger::Ledger;
 use crate::ring::{Maker, Purpose, RingPut};
+use crate::tenants::tenant_record;
 use crate::unit::{Command, Context, Event, Halt, Outcome, RecordName, View};
 use crypto::aead::Header;
 use crypto::id::{KeyId, TenantId};
@@ -79,14 +80,6 @@ impl Ledger {
         let change = RingChange { reads: vec![record.clone()], absent: Some(record), events, rings, drops: Vec::new() };
         self.change_ring(change).await?;
         Ok(tenant)
-    }
-
-    /// The tenant of this name, if there is one.
-    pub async fn tenant_named(&self, name: &str) -> Result<Option<TenantId>, Refusal> {
-        let Some(body) = self.record(TenantId::SYSTEM, &tenant_record(name)).await? else { return Ok(None) };
-        let StoredTenant::V1 { tenant, .. } = postcard::from_bytes(&body)
-            .map_err(|_| Refusal::new(&code::STORAGE_DAMAGED, "a tenant's record does not decode"))?;
-        Ok(Some(tenant))
     }
 
     /// All keys, by tenant and purpose, oldest first.

@@ -1,7 +1,10 @@
 //! Events of the ledger itself: its beginning, tenants, keys.
 
 use crate::ring::{Purpose, RingPut};
-use crate::unit::{Damaged, Event, EventRef, RecordKind, RecordName, Rules};
+use crate::tenants::{
+    StoredTenant, StoredTenantName, Tenant, TenantLimits, TenantState, tenant_id_record, tenant_record,
+};
+use crate::unit::{Damaged, Event, EventRef, RecordName, Rules};
 use crypto::id::{KeyId, TenantId};
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +12,10 @@ use serde::{Deserialize, Serialize};
 pub const LEDGER_CREATED: &str = "ledger.created";
 /// A tenant and its keys exist.
 pub const TENANT_CREATED: &str = "tenant.created";
+/// What may be done in a tenant, or how much it may have, is another.
+pub const TENANT_CHANGED: &str = "tenant.changed";
+/// A tenant is gone, and all that was in it.
+pub const TENANT_DELETED: &str = "tenant.deleted";
 /// A key of the hierarchy exists.
 pub const KEY_CREATED: &str = "key.created";
 /// Keys were wrapped again under another key.
@@ -54,6 +61,15 @@ pub enum HouseEvent {
         /// Name of the seal; no secret.
         seal: String,
     },
+    /// A tenant as it is from now on.
+    TenantChanged(Tenant),
+    /// A tenant that was.
+    TenantDeleted {
+        /// Its id.
+        tenant: TenantId,
+        /// Its name, free again.
+        name: String,
+    },
 }
 
 impl HouseEvent {
@@ -72,46 +88,58 @@ pub(crate) fn key_created(put: &RingPut) -> Result<Event, Damaged> {
     HouseEvent::Key { id: put.id, purpose: put.row.purpose, created_ms: put.created.0 }.event(KEY_CREATED)
 }
 
-/// Record of a tenant, in the tenant `system`, by name.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum StoredTenant {
-    /// First form.
-    V1 {
-        /// Its id.
-        tenant: TenantId,
-        /// When it was made, ms.
-        created_ms: u64,
-    },
-}
-
-/// Name of a tenant's record.
-pub(crate) fn tenant_record(name: &str) -> RecordName {
-    RecordName::new(RecordKind::TENANT, [name])
-}
-
 /// Rules of the ledger's own events.
 #[derive(Debug)]
 pub(crate) struct HouseRules;
 
 impl Rules for HouseRules {
     fn kinds(&self) -> &'static [&'static str] {
-        &[LEDGER_CREATED, TENANT_CREATED, KEY_CREATED, KEY_REWRAPPED, KEY_DESTROYED, SEAL_REKEYED]
+        &[
+            LEDGER_CREATED,
+            TENANT_CREATED,
+            TENANT_CHANGED,
+            TENANT_DELETED,
+            KEY_CREATED,
+            KEY_REWRAPPED,
+            KEY_DESTROYED,
+            SEAL_REKEYED,
+        ]
     }
 
     fn touches(&self, event: &EventRef<'_>) -> Result<Vec<RecordName>, Damaged> {
-        match HouseEvent::decode(event.body)? {
-            HouseEvent::TenantCreated { name, .. } => Ok(vec![tenant_record(&name)]),
-            _ => Ok(Vec::new()),
-        }
+        Ok(match HouseEvent::decode(event.body)? {
+            HouseEvent::TenantCreated { name, tenant } | HouseEvent::TenantDeleted { name, tenant } => {
+                vec![tenant_record(&name), tenant_id_record(tenant)]
+            }
+            HouseEvent::TenantChanged(tenant) => vec![tenant_record(&tenant.name)],
+            _ => Vec::new(),
+        })
     }
 
-    fn evolve(&self, _: &RecordName, before: Option<&[u8]>, event: &EventRef<'_>) -> Result<Option<Vec<u8>>, Damaged> {
+    fn evolve(
+        &self,
+        name: &RecordName,
+        before: Option<&[u8]>,
+        event: &EventRef<'_>,
+    ) -> Result<Option<Vec<u8>>, Damaged> {
         match HouseEvent::decode(event.body)? {
-            HouseEvent::TenantCreated { tenant, .. } => {
-                let stored = StoredTenant::V1 { tenant, created_ms: event.stamp.time.0 };
-                Ok(Some(postcard::to_allocvec(&stored).map_err(|_| Damaged("a tenant that cannot be encoded".into()))?))
+            HouseEvent::TenantCreated { name: text, .. } if *name != tenant_record(&text) => {
+                stored(&StoredTenantName::V1 { name: text })
             }
+            HouseEvent::TenantCreated { tenant, name } => stored(&StoredTenant::V2(Tenant {
+                id: tenant,
+                name,
+                created: event.stamp.time,
+                state: TenantState::Active,
+                limits: TenantLimits::default(),
+            })),
+            HouseEvent::TenantChanged(tenant) => stored(&StoredTenant::V2(tenant)),
+            HouseEvent::TenantDeleted { .. } => Ok(None),
             _ => Ok(before.map(<[u8]>::to_vec)),
         }
     }
+}
+
+fn stored<T: Serialize>(record: &T) -> Result<Option<Vec<u8>>, Damaged> {
+    postcard::to_allocvec(record).map(Some).map_err(|_| Damaged("a tenant that cannot be encoded".into()))
 }

@@ -26,6 +26,7 @@ mod seals;
 mod settle;
 mod side;
 mod state;
+mod tenants;
 mod tree;
 pub mod unit;
 mod value;
@@ -40,6 +41,7 @@ pub use path::{Path, Prefix};
 pub use ring::Purpose;
 pub use side::{StoredIntent, StoredPlace};
 pub use state::Head;
+pub use tenants::{ChangeTenant, EndTenant, Tenant, TenantLimits, TenantState, tenant_id_record, tenant_record};
 pub use unit::{
     Actor, BlobPut, Command, Context, Damaged, Dropped, Event, EventRef, Halt, Idempotency, IntentKey, KeyPut,
     NewIntent, Outcome, PointedValue, Position, Receipt, RecordKind, RecordName, Rules, Stamp, Unit, View, VolatilePut,

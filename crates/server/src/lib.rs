@@ -25,6 +25,6 @@ pub use build::{Seams, build};
 pub use places::Places;
 pub use proof::{Segments, check_row};
 pub use run::{Built, Ended};
-pub use serve::{ServeError, ServeOptions, openapi, serve};
+pub use serve::{ServeError, ServeOptions, actions, openapi, serve};
 pub use start_error::StartError;
 pub use tasks::{TokioDelay, TokioTasks};

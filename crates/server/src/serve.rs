@@ -77,6 +77,12 @@ pub fn openapi() -> String {
     rest::document(&rest::routes(true))
 }
 
+/// Every action that policies name, with its group.
+#[must_use]
+pub fn actions() -> Vec<(&'static str, &'static str)> {
+    access::Action::ALL.iter().map(|action| (action.name(), action.group())).collect()
+}
+
 /// Serves until told to stop by SIGTERM or SIGINT. Blocks the calling thread; makes a runtime of its own.
 ///
 /// Prints to standard output where it listens, what a first start made and, with `--dev`, lines to paste.

@@ -73,6 +73,35 @@ pub(crate) async fn keep_keys(app: App, every: Duration, mut stop: watch::Receiv
     }
 }
 
+/// Time between two looks for tokens whose time is over.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// Takes tokens out whose time is over, until told to stop.
+pub(crate) async fn sweep_tokens(app: App, mut stop: watch::Receiver<bool>) {
+    while wait(SWEEP_EVERY, &mut stop).await {
+        match app::session::sweep(&app).await {
+            Ok(0) => {}
+            Ok(tokens) => tracing::info!(tokens, "tokens whose time was over were taken out"),
+            Err(refusal) => tracing::warn!(code = refusal.code.name, "old tokens were not taken out; tried again"),
+        }
+    }
+}
+
+/// Empties tenants that are being deleted, until told to stop.
+pub(crate) async fn empty_tenants(app: App, mut stop: watch::Receiver<bool>) {
+    let mut pause = TICK;
+    while wait(pause, &mut stop).await {
+        pause = match app::tenant::run_due(&app).await {
+            Ok(0) => TICK,
+            Ok(_) => Duration::ZERO,
+            Err(refusal) => {
+                tracing::warn!(code = refusal.code.name, "a tenant's deletion did not go on; it is tried again");
+                TICK
+            }
+        };
+    }
+}
+
 /// Makes rows again that a crash took, once.
 pub(crate) async fn remake_rows(app: App, end: u64) {
     match app::recovery::remake_rows(&app, end).await {

@@ -18,7 +18,8 @@ pub(super) fn resource_uid(types: &Types, resource: &Resource) -> EntityUid {
 pub(super) fn of(known: &Known, action: Action, resource: &Resource) -> Option<Entities> {
     let types = types()?;
     let roles = known.roles.iter().map(|role| uid(&types.role, role)).collect();
-    let principal = Entity::new_no_attrs(known.uid.clone()?, roles);
+    let name = RestrictedExpression::new_string(known.name.to_string());
+    let principal = Entity::new(known.uid.clone()?, HashMap::from([("name".to_owned(), name)]), roles).ok()?;
     let groups = types.group(action).into_iter().cloned().collect();
     let act = Entity::new_no_attrs(types.action(action)?.clone(), groups);
     let folder = types.resource_type(ResourceKind::Folder);
@@ -30,9 +31,11 @@ pub(super) fn of(known: &Known, action: Action, resource: &Resource) -> Option<E
 fn attributes(resource: &Resource) -> HashMap<String, RestrictedExpression> {
     let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
     match resource {
-        Resource::Secret(_) | Resource::Folder(_) => {
-            HashMap::from([("path".to_owned(), text(resource.id())), ("name".to_owned(), text(resource.last_name()))])
-        }
+        Resource::Secret(_) | Resource::Folder(_) => HashMap::from([
+            ("path".to_owned(), text(resource.id())),
+            ("name".to_owned(), text(resource.last_name())),
+            ("space".to_owned(), text(resource.space())),
+        ]),
         Resource::Policy(_) | Resource::PrincipalRecord(_) => HashMap::from([("name".to_owned(), text(resource.id()))]),
         Resource::System(_) => HashMap::new(),
     }

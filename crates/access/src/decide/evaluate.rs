@@ -159,7 +159,7 @@ impl Decider {
         cx: &RequestContext,
     ) -> Decision {
         let Some(snapshot) = self.snapshot(who.tenant) else { return Decision::deny(DenyReason::NotLoaded) };
-        let known = Known::new(0, 0, who.entity, who.roles.clone());
+        let known = Known::new(0, 0, who);
         let installed = Installed { serial: 0, snapshot };
         if let Some(denied) = Decider::broken(&installed, &known, action) {
             return denied;

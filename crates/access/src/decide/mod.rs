@@ -141,6 +141,9 @@ impl Decider {
     ///
     /// Never waits, never fails open. Facts come from [`crate::verify_session`] of the same request.
     pub fn decide(&self, who: &SessionFacts, action: Action, resource: &Resource, cx: &RequestContext) -> Decision {
+        if !who.confines.cover(action, resource) {
+            return Decision::deny(DenyReason::Confined);
+        }
         let tenants = self.tenants.pin();
         let Some(installed) = tenants.get(&who.tenant) else { return Decision::deny(DenyReason::NotLoaded) };
         let known = self.known(who, installed);
@@ -173,7 +176,7 @@ impl Decider {
             return known;
         }
         let slot = self.serial.fetch_add(1, Ordering::Relaxed);
-        let known = Arc::new(Known::new(slot, installed.serial, who.entity, who.roles.clone()));
+        let known = Arc::new(Known::new(slot, installed.serial, who));
         self.subjects.insert(key, known.clone());
         known
     }

@@ -1,8 +1,9 @@
 //! A principal as the decider keeps it.
 
+use crate::name::PrincipalName;
 use crate::policy::{Subject, types};
+use crate::session::SessionFacts;
 use cedar_policy::EntityUid;
-use crypto::id::EntityId;
 use std::sync::Arc;
 
 /// A principal with its roles under one snapshot.
@@ -13,16 +14,18 @@ pub(super) struct Known {
     pub(super) serial: u64,
     pub(super) roles: Arc<[Box<str>]>,
     pub(super) entity: Box<str>,
+    /// Belongs to the entity for ever.
+    pub(super) name: PrincipalName,
     pub(super) uid: Option<EntityUid>,
 }
 
 impl Known {
-    pub(super) fn new(slot: u64, serial: u64, entity: EntityId, roles: Arc<[Box<str>]>) -> Known {
-        let entity: Box<str> = entity.to_string().into();
+    pub(super) fn new(slot: u64, serial: u64, who: &SessionFacts) -> Known {
+        let entity: Box<str> = who.entity.to_string().into();
         let uid = types().map(|types| {
             EntityUid::from_type_name_and_id(types.principal.clone(), cedar_policy::EntityId::new(&*entity))
         });
-        Known { slot, serial, roles, entity, uid }
+        Known { slot, serial, roles: Arc::clone(&who.roles), entity, name: who.principal.clone(), uid }
     }
 
     pub(super) fn subject(&self) -> Subject<'_> {

@@ -3,6 +3,7 @@
 mod built_in;
 mod parse;
 mod plan;
+mod probe;
 mod record;
 mod schema;
 mod scope;
@@ -12,6 +13,7 @@ mod statement;
 mod store;
 
 pub use parse::ValidPolicy;
+pub use probe::Probe;
 pub use record::{Checked, PolicyV1, PutPolicy, REMOVED, RemovePolicy, StoredPolicy, WRITTEN, record_name};
 pub use schema::schema_text;
 pub use snapshot::Snapshot;

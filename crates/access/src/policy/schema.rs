@@ -12,10 +12,11 @@ pub fn schema_text() -> String {
     let mut text = String::from(
         "// Who asks: `Principal::\"ent_…\"`, in each of its roles.\n\
          entity Role;\n\
-         entity Principal in [Role];\n\
-         // What is asked for. `Path::\"\"` is the top; a secret and a folder are in every folder above them.\n\
-         entity Path in [Path] = { path: String, name: String };\n\
-         entity Secret in [Path] = { path: String, name: String };\n\
+         entity Principal in [Role] = { name: String };\n\
+         // What is asked for. `Path::\"\"` is the top; a secret and a folder are in every folder above them. `name` is the\n\
+         // last segment, `space` the second one from the top, empty where there is none.\n\
+         entity Path in [Path] = { path: String, name: String, space: String };\n\
+         entity Secret in [Path] = { path: String, name: String, space: String };\n\
          entity Policy = { name: String };\n\
          entity PrincipalRecord = { name: String };\n",
     );

@@ -2,6 +2,7 @@
 
 use super::built_in;
 use super::parse::ValidPolicy;
+use super::probe::{self, Probe};
 use super::record::StoredPolicy;
 use super::snapshot::Snapshot;
 use crate::limits::{POLICIES_MAX, STATEMENTS_MAX};
@@ -39,6 +40,13 @@ enum Stored {
 }
 
 impl Stored {
+    fn valid(&self) -> Option<&ValidPolicy> {
+        match self {
+            Stored::Valid(policy) => Some(policy),
+            Stored::Broken => None,
+        }
+    }
+
     fn statements_count(&self) -> usize {
         match self {
             Stored::Valid(policy) => policy.statements_count(),
@@ -121,6 +129,28 @@ impl PolicyStore {
     /// One policy, built-in ones too.
     pub fn policy(&self, name: &str) -> Option<Listed> {
         self.list().into_iter().find(|listed| listed.name.as_str() == name)
+    }
+
+    /// Questions that taking this one for what stands under its name, or taking that out, may answer otherwise.
+    ///
+    /// Of what conditions look at only one case is asked about; so are things that no statement names.
+    pub fn probes(&self, changes: &[(PolicyName, Option<Arc<ValidPolicy>>)]) -> Vec<Probe> {
+        let own = || self.policies.values().filter_map(Stored::valid);
+        let old = changes.iter().filter_map(|(name, _)| self.policies.get(name).and_then(Stored::valid));
+        let new = || changes.iter().filter_map(|(_, policy)| policy.as_deref());
+        probe::probes(old.chain(new()), built_in::all().iter().map(|policy| &**policy).chain(own()).chain(new()))
+    }
+
+    /// The store as it would be after these changes. Errors: as [`PolicyStore::check`].
+    pub fn with(&self, changes: &[(PolicyName, Option<Arc<ValidPolicy>>)]) -> Result<PolicyStore, Refusal> {
+        let mut after = self.clone();
+        for (name, change) in changes {
+            match change {
+                Some(policy) => after.put(Arc::clone(policy))?,
+                None => drop(after.remove(name)),
+            }
+        }
+        Ok(after)
     }
 
     /// All policies by name, the built-in ones first.

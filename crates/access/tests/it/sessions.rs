@@ -5,8 +5,8 @@ use access::limits::{LOGIN_TTL_MAX, ROLES_MAX, SESSION_TTL_MAX};
 use access::login::{self, IssueLogin, RedeemLogin};
 use access::policy::{PutPolicy, RemovePolicy, StoredPolicy};
 use access::principal::{BootstrapOwner, PutPrincipal};
-use access::session::{HighWater, IssueSession, IssuedSession, RevokeSession, Ttl};
-use access::{AccessRules, PolicyName, Principal, StoredSession, Why, session, verify_session};
+use access::session::{HighWater, IssueSession, IssuedSession, RevokeSession, Terms, Ttl};
+use access::{AccessRules, PolicyName, Principal, Session, Why, session, verify_session};
 use crypto::WallMs;
 use ledger::{Actor, EventRef, Position, Refusal, Rules, Stamp};
 use proptest::prelude::*;
@@ -156,13 +156,14 @@ fn a_session_of_another_entity_of_the_same_name_is_no_good() {
     world.put(&owner, "a", &[], false).unwrap();
     let issued = world.issue(&owner, "a", HOUR).unwrap();
     let digest = session::token_digest(issued.token.expose()).unwrap();
-    let stored = StoredSession::decode(&world.records[&session::record_name(&digest)]).unwrap();
+    let stored = Session::decode(&world.records[&session::record_name(&digest)]).unwrap();
+    let verify = |who: &Principal| verify_session(TENANT, (digest, &stored), &[], who, world.now());
     let another = Principal { entity: world.entity(), ..world.principal("a") };
-    assert_eq!(verify_session(TENANT, &stored, &another, world.now()), Err(Why::Mismatched));
+    assert_eq!(verify(&another), Err(Why::Mismatched));
     let next = Principal { epoch: 2, ..world.principal("a") };
-    assert_eq!(verify_session(TENANT, &stored, &next, world.now()), Err(Why::Superseded));
+    assert_eq!(verify(&next), Err(Why::Superseded));
     let disabled = Principal { disabled: true, ..world.principal("a") };
-    assert_eq!(verify_session(TENANT, &stored, &disabled, world.now()), Err(Why::Disabled));
+    assert_eq!(verify(&disabled), Err(Why::Disabled));
 }
 
 #[test]
@@ -231,7 +232,7 @@ fn a_session_needs_an_enabled_principal() {
     let mut world = World::new();
     let owner = actor(&world.bootstrap());
     assert_eq!(code(world.issue(&owner, "nobody", HOUR)), "principal.not_found");
-    let command = IssueSession::new(principal_name("owner"), Ttl::session(HOUR).unwrap(), world.fresh());
+    let command = IssueSession::new(principal_name("owner"), Terms::of(Ttl::session(HOUR).unwrap()), world.fresh());
     assert!(world.decide(&owner, &command).is_ok());
 }
 
@@ -243,7 +244,7 @@ fn records_and_events_cut_or_lengthened_are_damage() {
     issue_login(&mut world, &owner, "owner").unwrap();
     for (name, bytes) in world.records.clone() {
         let decodes = |bytes: &[u8]| match name.kind {
-            ledger::RecordKind::SESSION if name.path.len() == 1 => StoredSession::decode(bytes).is_ok(),
+            ledger::RecordKind::SESSION if name.path.len() == 1 => Session::decode(bytes).is_ok(),
             ledger::RecordKind::PRINCIPAL if name.path.len() == 1 => Principal::decode(bytes).is_ok(),
             ledger::RecordKind::PRINCIPAL => access::principal::decode_entity(bytes).is_ok(),
             _ => bytes == world.records[&name].as_slice(),
@@ -256,7 +257,7 @@ fn records_and_events_cut_or_lengthened_are_damage() {
 
 proptest! {
     #[test]
-    fn no_bytes_make_the_rules_panic(kind in 0_usize..8, body in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn no_bytes_make_the_rules_panic(kind in 0_usize..11, body in proptest::collection::vec(any::<u8>(), 0..200)) {
         let kind = AccessRules.kinds().get(kind).copied().unwrap_or("no.such");
         let stamp = Stamp {
             position: Position { shard: 0, index: 0 },
@@ -270,7 +271,7 @@ proptest! {
                 let _ = AccessRules.evolve(&name, Some(&body), &event);
             }
         }
-        let _ = StoredSession::decode(&body);
+        let _ = Session::decode(&body);
         let _ = Principal::decode(&body);
     }
 }

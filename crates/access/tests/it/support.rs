@@ -1,10 +1,10 @@
 //! Principals, policies and requests for tests.
 
 use access::principal::{BootstrapOwner, PutPrincipal};
-use access::session::{FreshSession, IssueSession, IssuedSession, Ttl};
+use access::session::{FreshSession, IssueSession, IssuedSession, Terms, Ttl};
 use access::{
-    AccessRules, Decider, PolicyName, PolicyStore, Principal, PrincipalName, RequestContext, Resource, SessionFacts,
-    StoredSession, ValidPolicy, principal, session, verify_session,
+    AccessRules, Decider, PolicyName, PolicyStore, Principal, PrincipalName, RequestContext, Resource, Session,
+    SessionFacts, ValidPolicy, principal, session, verify_session,
 };
 use crypto::id::{EntityId, OperationId, TenantId};
 use crypto::{Entropy, NoEntropy, WallMs};
@@ -133,7 +133,7 @@ impl World {
     }
 
     pub(crate) fn issue(&mut self, actor: &Actor, name: &str, life: Duration) -> Result<IssuedSession, Refusal> {
-        let command = IssueSession::new(principal_name(name), Ttl::session(life)?, self.fresh());
+        let command = IssueSession::new(principal_name(name), Terms::of(Ttl::session(life)?), self.fresh());
         let outcome = self.submit(actor, &command)?;
         Ok(IssuedSession::from_reply(&outcome.reply).unwrap())
     }
@@ -141,9 +141,13 @@ impl World {
     /// What the app does with a presented token; every failure is the same `None`.
     pub(crate) fn authenticate(&self, token: &str) -> Option<SessionFacts> {
         let digest = session::token_digest(token)?;
-        let stored = StoredSession::decode(self.records.get(&session::record_name(&digest))?).unwrap();
-        let principal = Principal::decode(self.records.get(&stored.principal_record().unwrap())?).unwrap();
-        verify_session(TENANT, &stored, &principal, self.now()).ok()
+        let find = |digest: &[u8; 32]| {
+            self.records.get(&session::record_name(digest)).map(|record| Session::decode(record).unwrap())
+        };
+        let session = find(&digest)?;
+        let parents = session.parents.iter().map(|link| find(&link.digest)).collect::<Option<Vec<_>>>()?;
+        let principal = Principal::decode(self.records.get(&session.principal_record().unwrap())?).unwrap();
+        verify_session(TENANT, (digest, &session), &parents, &principal, self.now()).ok()
     }
 
     /// Facts of a principal with these roles, made and logged in by the way.

@@ -3,10 +3,12 @@
 mod generate;
 mod list;
 mod place;
+mod quota;
 mod read;
 mod write;
 
 pub(crate) use place::Places;
+pub(crate) use quota::Counts;
 pub(crate) use read::name_of;
 
 pub use generate::{Characters, Recipe, generate};

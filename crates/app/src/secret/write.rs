@@ -10,6 +10,8 @@ use ledger::{Path, Refusal};
 use secrets::command::{self, Fresh, MetadataEdit};
 use secrets::{Encoding, Reply, Secret, limits};
 
+use super::quota;
+
 pub use secrets::command::Scope;
 
 /// A value to be written.
@@ -89,9 +91,11 @@ pub struct Purged {
 
 /// Writes a new version; creates the secret if it is not there and `cas` allows.
 ///
-/// Errors: `secret.limit`, `secret.invalid`, `secret.version_conflict` (nothing happened), `storage.unknown`.
+/// Errors: `secret.limit`, `secret.invalid`, `secret.version_conflict`, `tenant.quota` (nothing happened),
+/// `storage.unknown`.
 pub async fn put(grant: Authorized, new: NewValue) -> Result<Changed<Written>, Refusal> {
     let path = grant.path()?.clone();
+    quota::room_for(&grant, std::slice::from_ref(&path)).await?;
     limits::check_value(new.value.len())?;
     new.edit.check(grant.now())?;
     let fresh = seal(&grant, &new.value).await?;

@@ -156,6 +156,17 @@ impl House {
         Caller { house: self, token: Some(issued.token.expose().to_owned()), tenant, key: None }
     }
 
+    /// Another tenant with the one-time login of its owner, made by the owner of the house.
+    pub(crate) async fn tenant(&self, name: &str) -> (TenantId, SecretText) {
+        let session = app::bootstrap::dev_session(&self.app, std::time::Duration::from_secs(60)).await.unwrap();
+        let key = format!("tenant-{}", self.requests.load(Ordering::SeqCst));
+        let owner =
+            Caller { house: self, token: Some(session.token.expose().to_owned()), tenant: None, key: Some(key) };
+        let create = |grant| app::tenant::create(grant, app::tenant::TenantLimits::default());
+        let made = owner.act(Act::tenant_create(name).unwrap(), b"", create).await.into_outcome().unwrap().what;
+        (made.tenant.id, made.login)
+    }
+
     /// Somebody without any login.
     pub(crate) fn nobody(&self) -> Caller<'_> {
         Caller { house: self, token: None, tenant: None, key: None }
@@ -284,18 +295,36 @@ impl Caller<'_> {
         let parsed = ::access::PrincipalName::parse(name).unwrap();
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
         let act = Act::principal_write(parsed.clone());
-        self.act(act, b"", |grant| app::principal::put(grant, roles, false)).await.into_outcome().unwrap();
+        self.act(act, b"", |grant| app::principal::put(grant, roles, false, None)).await.into_outcome().unwrap();
         self.session(name).await
     }
 
     /// A session for a principal that is there.
     pub(crate) async fn session(&self, name: &str) -> Caller<'_> {
+        self.session_with(name, app::Asked::default()).await
+    }
+
+    /// A session on these terms for a principal that is there.
+    pub(crate) async fn session_with(&self, name: &str, asked: app::Asked) -> Caller<'_> {
         let act = Act::session_issue(::access::PrincipalName::parse(name).unwrap());
         let keyed = self.keyed(&format!("session-{}", self.house.requests.load(Ordering::SeqCst)));
-        let issued = keyed.act(act, b"", |grant| app::session::issue(grant, None)).await.into_outcome().unwrap();
+        let issued = keyed.act(act, b"", |grant| app::session::issue(grant, asked)).await.into_outcome().unwrap();
+        self.with(&issued.what)
+    }
+
+    /// Derives a session from this one.
+    pub(crate) async fn derive(&self, orphan: bool, asked: app::Asked) -> Result<Caller<'_>, Refusal> {
+        let keyed = self.keyed(&format!("derive-{}", self.house.requests.load(Ordering::SeqCst)));
+        let derive = move |grant| app::session::derive(grant, orphan, asked);
+        let issued = keyed.act(Act::session_derive(), b"", derive).await.into_outcome()?;
+        Ok(self.with(&issued.what))
+    }
+
+    /// The same caller by a session made just now.
+    fn with(&self, issued: &app::session::Issued) -> Caller<'_> {
         Caller {
             house: self.house,
-            token: Some(issued.what.token.expose().to_owned()),
+            token: Some(issued.token.expose().to_owned()),
             tenant: self.tenant.clone(),
             key: None,
         }

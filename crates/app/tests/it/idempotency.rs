@@ -60,7 +60,7 @@ async fn what_mints_needs_a_key_and_a_repeat_gets_the_same_token() {
         let caller = key.map_or(owner.clone(), |key| owner.keyed(key));
         async move {
             let act = Act::session_issue(access::PrincipalName::parse("friend").unwrap());
-            caller.act(act, b"", |grant| session::issue(grant, None)).await.into_outcome()
+            caller.act(act, b"", |grant| session::issue(grant, app::Asked::default())).await.into_outcome()
         }
     };
     assert_eq!(code(issue(None).await), "idempotency.required");

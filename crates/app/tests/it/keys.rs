@@ -84,7 +84,7 @@ async fn ft_02_a_rotation_cut_off_at_any_step_goes_on_after_a_restart() {
 async fn a_root_rotation_keeps_every_tenant_open_and_one_root() {
     let house = house().await;
     let owner = house.owner().await;
-    let (_, login) = app::bootstrap::tenant(&house.app, "other").await.unwrap();
+    let (_, login) = house.tenant("other").await;
     let other = house.login(login, Some("other".into())).await;
     owner.put("a", "ours").await.unwrap();
     other.put("a", "theirs").await.unwrap();

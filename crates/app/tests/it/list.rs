@@ -126,7 +126,7 @@ async fn http_13_a_cursor_serves_its_own_list_only() {
     ] {
         assert_eq!(code(page(&owner, at, &other).await), "cursor.invalid");
     }
-    let (_, login) = app::bootstrap::tenant(&house.app, "other").await.unwrap();
+    let (_, login) = house.tenant("other").await;
     let other = house.login(login, Some("other".into())).await;
     assert_eq!(code(page(&other, "c", &ListQuery { cursor: next, ..query }).await), "cursor.invalid");
 }

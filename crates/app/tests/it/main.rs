@@ -14,3 +14,5 @@ mod model;
 mod secrets;
 mod sessions;
 mod tenants;
+mod tokens;
+mod trials;

@@ -4,7 +4,7 @@ use crate::house::{Caller, House, code, folder, house, path, test_seal};
 use access::{Action, PolicyName, PrincipalName};
 use app::access_view::{AccessQuery, query};
 use app::secret::{self, Edit, ListQuery, MetadataEdit, Rollback, Scope, Source};
-use app::{ACTS, Act, ActKind, Mode, keys, ledger_view, policy, principal, session};
+use app::{ACTS, Act, ActKind, Asked, Mode, keys, ledger_view, policy, principal, session, tenant};
 use crypto::id::OperationId;
 
 /// Acts that are not performed by a session: the login has its own tests and rows.
@@ -79,6 +79,19 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
             };
             code(who.act(Act::policy_explain(), b"", |grant| policy::explain(grant, question)).await.into_outcome())
         }
+        "policy.test" => {
+            let test = |grant| policy::test(grant, policy::Changes::default(), Vec::new());
+            code(who.act(Act::policy_test(), b"", test).await.into_outcome())
+        }
+        "policy.diff" => {
+            let diff = |grant| policy::diff(grant, policy::Changes::default());
+            code(who.act(Act::policy_diff(), b"", diff).await.into_outcome())
+        }
+        "policy.who" => {
+            let resource = app::Resource::Secret(path("m"));
+            let ask = |grant| policy::who(grant, Action::SecretRead, resource);
+            code(who.act(Act::policy_who(), b"", ask).await.into_outcome())
+        }
         "policy.write" => {
             let text = "permit (principal in Role::\"none\", action, resource);".to_owned();
             let act = Act::policy_write(PolicyName::parse(&format!("p{n}")).unwrap());
@@ -96,11 +109,29 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
         }
         "principal.write" => {
             let act = Act::principal_write(name());
-            code(who.act(act, b"", |grant| principal::put(grant, Vec::new(), false)).await.into_outcome())
+            code(who.act(act, b"", |grant| principal::put(grant, Vec::new(), false, None)).await.into_outcome())
         }
         "session.issue" => {
             let act = Act::session_issue(name());
-            code(who.act(act, b"", |grant| session::issue(grant, None)).await.into_outcome())
+            code(who.act(act, b"", |grant| session::issue(grant, Asked::default())).await.into_outcome())
+        }
+        "session.derive" => {
+            let derive = |grant| session::derive(grant, false, Asked::default());
+            code(who.act(Act::session_derive(), b"", derive).await.into_outcome())
+        }
+        "session.read" => {
+            let victim = owner.session("target").await;
+            let own = victim.act(Act::session_self(), b"", session::own).await.into_outcome().unwrap();
+            code(who.act(Act::session_read(own.id), b"", session::read).await.into_outcome())
+        }
+        "session.list" => {
+            code(who.act(Act::session_list(), b"", |grant| session::list(grant, None, None)).await.into_outcome())
+        }
+        "session.renew" => {
+            let asked = Asked { max_ttl: Some(std::time::Duration::from_secs(86_400)), ..Asked::default() };
+            let victim = owner.session_with("target", asked).await;
+            let own = victim.act(Act::session_self(), b"", session::own).await.into_outcome().unwrap();
+            code(who.act(Act::session_renew(own.id), b"", |grant| session::renew(grant, None)).await.into_outcome())
         }
         "session.self" => code(who.act(Act::session_self(), b"", session::own).await.into_outcome()),
         "session.revoke" => {
@@ -129,6 +160,27 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
         "seal.rekey" => {
             let seal = test_seal(u8::try_from(n % 200).unwrap() + 10);
             code(who.act(Act::seal_rekey(), b"", |grant| keys::rekey_seal(grant, seal)).await.into_outcome())
+        }
+        "tenant.list" => {
+            code(who.act(Act::tenant_list(), b"", |grant| tenant::list(grant, None, None)).await.into_outcome())
+        }
+        "tenant.create" => {
+            let act = Act::tenant_create(&format!("t{n}")).unwrap();
+            code(who.act(act, b"", |grant| tenant::create(grant, tenant::TenantLimits::default())).await.into_outcome())
+        }
+        "tenant.read" => {
+            let act = Act::tenant_read("kept").unwrap();
+            code(who.act(act, b"", tenant::get).await.into_outcome())
+        }
+        "tenant.change" => {
+            let change = tenant::Change { suspended: Some(true), limits: None };
+            let act = Act::tenant_change("kept").unwrap();
+            code(who.act(act, b"", move |grant| tenant::change(grant, change)).await.into_outcome())
+        }
+        "tenant.delete" => {
+            owner.house.tenant(&format!("d{n}")).await;
+            let act = Act::tenant_delete(&format!("d{n}")).unwrap();
+            code(who.act(act, b"", tenant::delete).await.into_outcome())
         }
         "operation.read" => {
             let id = OperationId::from_bytes([1; 16]);
@@ -163,8 +215,9 @@ async fn setup(house: &House) -> Caller<'_> {
     let owner = house.owner().await;
     let text = "permit (principal in Role::\"none\", action, resource);";
     owner.policy("kept", text).await.unwrap();
+    house.tenant("kept").await;
     let act = Act::principal_write(PrincipalName::parse("target").unwrap());
-    owner.act(act, b"", |grant| principal::put(grant, Vec::new(), false)).await.into_outcome().unwrap();
+    owner.act(act, b"", |grant| principal::put(grant, Vec::new(), false, None)).await.into_outcome().unwrap();
     owner
 }
 
@@ -172,7 +225,7 @@ async fn setup(house: &House) -> Caller<'_> {
 async fn log_01_each_act_by_each_sort_of_caller_leaves_one_row_and_only_the_right_succeeds() {
     let house = house().await;
     let owner = &setup(&house).await;
-    let (_, login) = app::bootstrap::tenant(&house.app, "other").await.unwrap();
+    let (_, login) = house.tenant("other").await;
     let foreign = house.login(login, Some("other".into())).await;
     let foreign = Caller { tenant: None, ..foreign };
     for (n, kind) in ACTS.iter().filter(|kind| !EXEMPT.contains(&kind.name)).enumerate() {
@@ -186,7 +239,7 @@ async fn log_01_each_act_by_each_sort_of_caller_leaves_one_row_and_only_the_righ
         let (exact, others) = (exact.caller(owner, n).await, others.caller(owner, n).await);
         let everyone = kind.rights.iter().any(|right| right.group() == "own");
         let without = match (everyone, kind.name) {
-            (true, "session.revoke") => "session.not_found",
+            (true, "session.revoke" | "session.read" | "session.renew") => "session.not_found",
             (true, _) => "ok",
             (false, _) => "policy.denied",
         };

@@ -1,7 +1,7 @@
 //! Logins, sessions and principals.
 
 use crate::house::{code, house, open};
-use app::{Act, Arrival, principal, session};
+use app::{Act, Arrival, Asked, principal, session};
 use crypto::SecretText;
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ async fn disabling_a_principal_ends_its_sessions_at_once_and_enabling_does_not_b
     let set = |disabled| {
         let act = Act::principal_write(access::PrincipalName::parse("friend").unwrap());
         let roles = vec!["owner".to_owned()];
-        owner.act(act, b"", move |grant| principal::put(grant, roles, disabled))
+        owner.act(act, b"", move |grant| principal::put(grant, roles, disabled, None))
     };
     let shown = set(true).await.into_outcome().unwrap().what;
     assert!(shown.disabled);
@@ -128,7 +128,9 @@ async fn token_02_lives_outside_the_range_are_refused() {
     for (n, life) in [Duration::ZERO, Duration::from_secs(31 * 24 * 3_600), Duration::MAX].into_iter().enumerate() {
         let act = Act::session_issue(access::PrincipalName::parse("friend").unwrap());
         let caller = owner.keyed(&format!("k{n}"));
-        let issued = caller.act(act, b"", move |grant| session::issue(grant, Some(life))).await;
+        let issued = caller
+            .act(act, b"", move |grant| session::issue(grant, Asked { ttl: Some(life), ..Asked::default() }))
+            .await;
         assert_eq!(code(issued.into_outcome()), "session.invalid");
     }
 }

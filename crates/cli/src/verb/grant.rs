@@ -10,7 +10,7 @@ use crate::{exit, fault, output};
 /// Let a principal or a role do something with secrets
 #[derive(Debug, Args)]
 pub(crate) struct Grant {
-    /// Name of the principal, or of the role with --role
+    /// Name of the principal, or of the role with --role; `-` with --own for everybody
     name: String,
     /// What it may do; several with commas
     #[arg(value_enum, value_delimiter = ',', required = true)]
@@ -20,6 +20,9 @@ pub(crate) struct Grant {
     /// NAME is a role: everybody who has it
     #[arg(long)]
     role: bool,
+    /// To each only below the folder of its own name in PLACE, a folder at the top such as people/
+    #[arg(long)]
+    own: bool,
     /// Only show the policy
     #[arg(long)]
     dry_run: bool,
@@ -38,6 +41,21 @@ enum Right {
     Purge,
     /// Everything there is to do with secrets
     All,
+    /// As `read`, by the name that the Control Plane Secret Manager gives it
+    #[value(name = "secrets_read")]
+    SecretsRead,
+    /// As `list` and `write`, by the name that the Control Plane Secret Manager gives it
+    #[value(name = "secrets_write")]
+    SecretsWrite,
+    /// Set places up and take them down again without seeing values, as the Control Plane Secret Manager's onboarding does
+    #[value(name = "onboarding_write")]
+    OnboardingWrite,
+    /// As `all`, by the name that Enclave Vaults gives it
+    #[value(name = "secret-owner")]
+    SecretOwner,
+    /// See what there is and who asked for it, never a value, as Enclave Vaults' managers may
+    #[value(name = "secret-manager")]
+    SecretManager,
 }
 
 impl Right {
@@ -47,7 +65,26 @@ impl Right {
             Self::Read => &["secret.list", "secret.metadata", "secret.read"],
             Self::Write => &["secret.annotate", "secret.delete", "secret.undelete", "secret.write"],
             Self::Purge => &["secret.purge"],
-            Self::All => &["secret"],
+            Self::All | Self::SecretOwner => &["secret"],
+            Self::SecretsRead => Self::Read.actions(),
+            Self::SecretsWrite => &[
+                "secret.annotate",
+                "secret.delete",
+                "secret.list",
+                "secret.metadata",
+                "secret.undelete",
+                "secret.write",
+            ],
+            Self::OnboardingWrite => &[
+                "secret.annotate",
+                "secret.delete",
+                "secret.list",
+                "secret.metadata",
+                "secret.purge",
+                "secret.undelete",
+                "secret.write",
+            ],
+            Self::SecretManager => &["access.read", "secret.list", "secret.metadata"],
         }
     }
 }
@@ -64,9 +101,16 @@ impl Grant {
     /// Writes the policy and shows it.
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
         let client = global.client()?;
-        let who = match self.role {
-            true => format!("principal in Role::{}", quoted(&self.name)),
-            false => format!("principal == Principal::{}", quoted(&client.principals().read(&self.name).await?.entity)),
+        if self.own && (self.place.matches('/').count() != 1 || !self.place.ends_with('/') || self.place == "/") {
+            let hint = "name a folder at the top, such as people/";
+            return Err(fault::invalid("own spaces lie directly in a folder at the top", hint));
+        }
+        let who = match (self.role, self.name.as_str()) {
+            (true, role) => format!("principal in Role::{}", quoted(role)),
+            (false, "-") if self.own => "principal".to_owned(),
+            (false, name) => {
+                format!("principal == Principal::{}", quoted(&client.principals().read(name).await?.entity))
+            }
         };
         let text = self.text(&who);
         let policy = self.policy(&who);
@@ -101,14 +145,17 @@ impl Grant {
         let fits = |action: &&str| self.place.ends_with('/') || *action != "secret.list";
         let actions = self.actions().into_iter().filter(fits).map(|action| format!("Action::\"{action}\""));
         let actions = actions.collect::<Vec<_>>().join(", ");
-        format!("permit (\n    {who},\n    action in [{actions}],\n    {what}\n);\n")
+        let own = if self.own { "\nwhen { resource.space == principal.name }" } else { "" };
+        format!("permit (\n    {who},\n    action in [{actions}],\n    {what}\n){own};\n")
     }
 
     /// The same grant always has the same policy, so that it is written once however often it is asked for.
     fn policy(&self, who: &str) -> String {
-        let whole = format!("{who}\0{}\0{}", self.actions().join(","), self.place);
+        let own = if self.own { "\0own" } else { "" };
+        let whole = format!("{who}\0{}\0{}{own}", self.actions().join(","), self.place);
         let mark: String = crypto::sha256(whole.as_bytes()).iter().take(5).map(|byte| format!("{byte:02x}")).collect();
-        let name: String = self.name.chars().take(40).collect();
+        let name = if self.name == "-" { "everybody" } else { &self.name };
+        let name: String = name.chars().take(40).collect();
         format!("grant-{name}-{mark}")
     }
 }

@@ -25,5 +25,6 @@ pub(crate) mod seal;
 pub(crate) mod serve;
 pub(crate) mod session;
 pub(crate) mod status;
+pub(crate) mod tenant;
 pub(crate) mod undelete;
 pub(crate) mod versions;

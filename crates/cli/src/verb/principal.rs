@@ -21,6 +21,9 @@ pub(crate) enum Principal {
         /// Shut it out and end its sessions
         #[arg(long)]
         disabled: bool,
+        /// Identity of the house's own tenant that acts here as this principal, ent_…; with --tenant
+        #[arg(long, value_name = "ID")]
+        entity: Option<String>,
     },
     /// Show a principal
     Get {
@@ -36,8 +39,8 @@ impl Principal {
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
         let (client, output) = (global.client()?, global.output());
         match self {
-            Self::Put { name, roles, disabled } => {
-                let changed = client.principals().put(&name, &PutPrincipal { roles, disabled }).await?;
+            Self::Put { name, roles, disabled, entity } => {
+                let changed = client.principals().put(&name, &PutPrincipal { roles, disabled, entity }).await?;
                 output.answer(&changed, |changed| {
                     format!("{} is {}", changed.principal.name, changed.principal.entity)
                 })?;

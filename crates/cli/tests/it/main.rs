@@ -13,3 +13,4 @@ mod proof;
 mod rights;
 mod secrets;
 mod starts;
+mod tenants;

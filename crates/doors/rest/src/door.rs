@@ -6,7 +6,7 @@ use crate::limits::{BODY_BYTES_MAX, HEADERS_MAX, Limits, TARGET_BYTES_MAX, TOKEN
 use crate::metrics::{Gauge, Metrics};
 use crate::rate::Rate;
 use crate::route::{Finder, Found, Route, Takes};
-use crate::source::{Net, source_of};
+use crate::source::source_of;
 use crate::target::decoded;
 use app::code::{
     BUG, Code, REQUEST_HEADERS_TOO_LARGE, REQUEST_INCOMPLETE, REQUEST_INVALID, REQUEST_LIMITED, REQUEST_MEDIA_TYPE,
@@ -34,7 +34,7 @@ use tokio::sync::Semaphore;
 #[derive(Debug)]
 pub struct Settings {
     /// Networks whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<Net>,
+    pub trusted_proxies: Vec<app::Net>,
     /// Whether the routes of secrets are there.
     pub secrets: bool,
     /// Bounds that depend on the machine.

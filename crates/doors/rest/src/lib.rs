@@ -28,6 +28,7 @@ mod show;
 mod source;
 mod table;
 mod target;
+mod tenant;
 mod time;
 
 pub use answer::Body;
@@ -36,5 +37,5 @@ pub use limits::Limits;
 pub use metrics::Gauge;
 pub use openapi::document;
 pub use route::{Route, Takes};
-pub use source::{Net, source_of};
+pub use source::source_of;
 pub use table::routes;

@@ -5,17 +5,20 @@ use crate::call::Call;
 use crate::show::position;
 use api::policy::PageQuery;
 use api::principal as wire;
+use app::code::PRINCIPAL_INVALID;
 use app::principal::{self, Shown};
-use app::{Act, PrincipalName};
+use app::{Act, PrincipalName, Refusal};
 
 /// `PUT principals/{name}`
 pub(crate) async fn put(call: Box<Call>) -> Answer {
     call.act(
         |call| {
             let body: wire::PutPrincipal = call.json()?;
-            Ok((Act::principal_write(PrincipalName::parse(&call.name)?), body))
+            let bad = |_bad| Refusal::new(&PRINCIPAL_INVALID, "`entity` is no id of an identity, `ent_…`");
+            let identity = body.entity.as_deref().map(|text| text.parse().map_err(bad)).transpose()?;
+            Ok((Act::principal_write(PrincipalName::parse(&call.name)?), (body.roles, body.disabled, identity)))
         },
-        |grant, body| principal::put(grant, body.roles, body.disabled),
+        |grant, (roles, disabled, identity)| principal::put(grant, roles, disabled, identity),
         |changed| {
             let principal = shown(changed.what);
             Answer::json(&wire::PrincipalChanged { principal, position: position(changed.position) })

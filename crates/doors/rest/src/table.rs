@@ -2,7 +2,7 @@
 
 use crate::openapi::{Doc, query_of, schema_of};
 use crate::route::{Route, Takes};
-use crate::{access, key, ledger, open, operation, policy, principal, secret, session};
+use crate::{access, key, ledger, open, operation, policy, principal, secret, session, tenant};
 use http::Method;
 
 macro_rules! optional {
@@ -40,6 +40,7 @@ macro_rules! routes {
 pub fn routes(secrets: bool) -> Vec<Route> {
     let mut all = if secrets { of_secrets() } else { Vec::new() };
     all.extend(of_rights());
+    all.extend(of_tenants());
     all.extend(of_the_house());
     all
 }
@@ -74,14 +75,28 @@ fn of_secrets() -> Vec<Route> {
 }
 
 fn of_rights() -> Vec<Route> {
-    use api::policy::{Explain, Explained, PageQuery, Policy, PolicyChanged, PolicyList, PutPolicy};
+    use api::policy::{
+        DiffPolicies, Explain, Explained, PageQuery, Policy, PolicyChanged, PolicyDifference, PolicyList, PutPolicy,
+        TestPolicies, TestedPolicies, ThoseWhoMay, WhoMay,
+    };
     use api::principal::{Principal, PrincipalChanged, PrincipalList, PutPrincipal};
-    use api::session::{IssueSession, IssuedSession, Login, RevokedSession, Session};
+    use api::session::{
+        DeriveSession, IssueSession, IssuedSession, Login, RenewSession, RenewedSession, RevokedSession, Session,
+        SessionList,
+    };
     routes! {
         POST "/api/v1/sessions:login" "session.login" session::login, Json, body Login, answer IssuedSession, open true;
             "Trades a one-time login for a session."
         POST "/api/v1/sessions" "session.issue" session::issue, Json, body IssueSession, answer IssuedSession;
             "Opens a session for a principal."
+        POST "/api/v1/sessions:derive" "session.derive" session::derive, Json, body DeriveSession, answer IssuedSession;
+            "Opens a session that may do as much as the caller's or less, and ends with it."
+        POST "/api/v1/sessions:renew" "session.renew" session::renew, Json, body RenewSession, answer RenewedSession;
+            "Puts a session's end off, as far as its terms go."
+        GET "/api/v1/sessions" "session.list" session::list, Nothing, query PageQuery, answer SessionList;
+            "Lists sessions, never their tokens."
+        GET "/api/v1/sessions/{id}" "session.read" session::get, Nothing, answer Session;
+            "Shows a session, never its token."
         GET "/api/v1/sessions/self" "session.self" session::own, Nothing, answer Session;
             "Shows the caller's session."
         DELETE "/api/v1/sessions/{id}" "session.revoke" session::revoke, Nothing, answer RevokedSession;
@@ -96,12 +111,35 @@ fn of_rights() -> Vec<Route> {
             "Removes a policy."
         POST "/api/v1/policies:explain" "policy.explain" policy::explain, Json, body Explain, answer Explained;
             "Says whether a principal may do something and which policies decide."
+        POST "/api/v1/policies:test" "policy.test" policy::test, Json, body TestPolicies, answer TestedPolicies;
+            "Answers such questions as after a change of policies that is not made."
+        POST "/api/v1/policies:diff" "policy.diff" policy::diff, Json, body DiffPolicies, answer PolicyDifference;
+            "Says whose access a change of policies would alter."
+        POST "/api/v1/policies:who" "policy.who" policy::who, Json, body WhoMay, answer ThoseWhoMay;
+            "Says who may do something."
         GET "/api/v1/principals" "principal.list" principal::list, Nothing, query PageQuery, answer PrincipalList;
             "Lists principals."
         GET "/api/v1/principals/{name}" "principal.read" principal::get, Nothing, answer Principal;
             "Shows a principal."
         PUT "/api/v1/principals/{name}" "principal.write" principal::put, Json, body PutPrincipal, answer PrincipalChanged;
             "Makes or changes a principal; disabling ends its sessions."
+    }
+}
+
+fn of_tenants() -> Vec<Route> {
+    use api::policy::PageQuery;
+    use api::tenant::{ChangeTenant, CreateTenant, CreatedTenant, Tenant, TenantChanged, TenantList};
+    routes! {
+        GET "/api/v1/tenants" "tenant.list" tenant::list, Nothing, query PageQuery, answer TenantList;
+            "Lists the tenants of the house."
+        POST "/api/v1/tenants" "tenant.create" tenant::create, Json, body CreateTenant, answer CreatedTenant;
+            "Makes a tenant with keys and an owner of its own."
+        POST "/api/v1/tenants:change" "tenant.change" tenant::change, Json, body ChangeTenant, answer TenantChanged;
+            "Suspends, resumes or limits a tenant."
+        GET "/api/v1/tenants/{name}" "tenant.read" tenant::get, Nothing, answer Tenant;
+            "Shows a tenant."
+        DELETE "/api/v1/tenants/{name}" "tenant.delete" tenant::delete, Nothing, answer TenantChanged;
+            "Deletes a tenant and destroys, step by step, all that is in it."
     }
 }
 

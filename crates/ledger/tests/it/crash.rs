@@ -113,7 +113,7 @@ async fn child() {
         writeln!(out, "\n@{line}").unwrap();
         out.flush().unwrap();
     };
-    let tenant = match house.ledger.tenant_named("first").await.unwrap() {
+    let tenant = match house.ledger.tenant_named("first").await.unwrap().map(|tenant| tenant.id) {
         Some(tenant) => tenant,
         None => house.ledger.create_tenant("first").await.unwrap(),
     };
@@ -182,7 +182,7 @@ async fn ft_01_killed_at_each_named_crash_point_every_answered_change_is_there()
 async fn still_there(folder: &str, seen: &BTreeMap<String, (Option<String>, Option<String>)>, context: &str) {
     let store: Arc<dyn Storage> = Arc::new(Sqlite::open(options(folder)).unwrap());
     let house = open(store.clone(), 12).await.unwrap();
-    let tenant = house.ledger.tenant_named("first").await.unwrap();
+    let tenant = house.ledger.tenant_named("first").await.unwrap().map(|tenant| tenant.id);
     for (path, (answered, begun)) in seen {
         let tenant = tenant.unwrap();
         let found = match house.read(tenant, path).await.unwrap() {

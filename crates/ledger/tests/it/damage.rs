@@ -227,7 +227,7 @@ async fn records_that_are_lost_are_made_again_and_are_equal() {
     let dump = |house: &crate::house::House| {
         let ledger = house.ledger.clone();
         async move {
-            let tenant = ledger.tenant_named("first").await.unwrap().unwrap();
+            let tenant = ledger.tenant_named("first").await.unwrap().unwrap().id;
             let mut all = Vec::new();
             for folder in [vec![], vec!["a".into()]] {
                 for child in ledger.children(tenant, ledger::RecordKind::SECRET, &folder, None, 1000).await.unwrap() {

@@ -4,7 +4,7 @@ use super::source::Given;
 use super::value::{Choice, Keep, List, Location, Setting, Size, Span, bounded};
 use super::{ConfigError, Key};
 use crate::sinks::SinkChoice;
-use rest::Net;
+use access::Net;
 use std::net::SocketAddr;
 
 macro_rules! read {

@@ -1,5 +1,7 @@
 //! `aumbry policy`: who may do what, as Cedar text.
 
+mod trial;
+
 use std::path::PathBuf;
 
 use api::Timestamp;
@@ -34,6 +36,14 @@ pub(crate) enum Policy {
     },
     /// Say whether a principal may do something, and which policies decide
     Explain(Question),
+    /// Say who may do something
+    Who(trial::WhoQuestion),
+    /// Hold answers against those that a file expects, also as after a change that is not made; ends with 1 if one differs
+    Test(trial::Test),
+    /// Say whose access a change would alter; ends with 1 if anybody's
+    Diff(trial::Changes),
+    /// List the actions that policies and scopes name
+    Actions,
 }
 
 /// Who, what, to what
@@ -79,6 +89,10 @@ impl Policy {
                 output.answer(&changed, |changed| format!("policy {} removed", changed.name))?;
             }
             Self::Explain(question) => question.ask(&client, output).await?,
+            Self::Who(question) => question.ask(&client, output).await?,
+            Self::Test(test) => return test.run(&client, output).await,
+            Self::Diff(changes) => return changes.compare(&client, output).await,
+            Self::Actions => trial::actions(output)?,
         }
         Ok(exit::OK)
     }
@@ -142,7 +156,7 @@ async fn list(client: &client::Client, output: output::Output) -> Result<(), Err
     })
 }
 
-fn text(file: Option<PathBuf>) -> Result<String, Error> {
+pub(super) fn text(file: Option<PathBuf>) -> Result<String, Error> {
     let bytes = match file.filter(|path| path.as_os_str() != "-") {
         Some(path) => input::file(&path, TEXT_BYTES_MAX)?,
         None => input::stdin(TEXT_BYTES_MAX)?,

@@ -1,16 +1,16 @@
 //! Policies: put, get, list, remove; and keeping the decider up to date with them.
 
+mod trial;
+
+pub use trial::{Altered, Changes, Difference, QUESTIONS_MAX, Who, diff, explain, test, who};
+
 use crate::app::App;
 use crate::authenticate::damaged;
 use crate::grant::{Authorized, Done, bug};
 use crate::limits;
-use crate::principal;
 use crate::reply::{Changed, Page};
 use access::policy::{self, Listed, PutPolicy, RemovePolicy, StoredPolicy};
-use access::{
-    Action, Decider, Decision, PolicyName, PolicyStore, PrincipalName, RequestContext, Resource, SessionFacts,
-    ValidPolicy, owner_may_mend,
-};
+use access::{Action, Decider, PolicyName, PolicyStore, PrincipalName, Resource, ValidPolicy, owner_may_mend};
 use crypto::WallMs;
 use crypto::id::TenantId;
 use ledger::code::{POLICY_INVALID, POLICY_NOT_FOUND};
@@ -223,33 +223,6 @@ pub async fn list(grant: Authorized, cursor: Option<String>, limit: Option<u64>)
     let last = items.last().filter(|_| more).map(|policy| &policy.name);
     let next = last.map(|last| cursors.write(grant.tenant(), &bound, last)).transpose()?;
     Ok(Page { items, next })
-}
-
-/// Answers whether a principal may do something and which rules say so; nothing is done, and nobody is authenticated.
-///
-/// Errors: `principal.not_found`.
-pub async fn explain(grant: Authorized, question: Question) -> Result<Explained, Refusal> {
-    let principal = principal::find(&grant, &question.principal).await?;
-    let roles = principal.roles.iter().map(|role| role.to_string()).collect();
-    let asked = grant.circumstances;
-    let circumstances = RequestContext {
-        source_ip: question.source_ip.unwrap_or(asked.source_ip),
-        now: question.at.unwrap_or(asked.now),
-        tls: question.tls.unwrap_or(asked.tls),
-    };
-    let no = |reason, rules| Explained { allowed: false, reason, rules, roles: Vec::new() };
-    let facts = SessionFacts::supposed(grant.tenant(), &principal, circumstances.now);
-    let told = if principal.disabled {
-        no("disabled", Vec::new())
-    } else if grant.app.beyond(question.action, &facts) {
-        no("home_tenant_only", Vec::new())
-    } else {
-        match grant.app.parts().decider.decide(&facts, question.action, &question.resource, &circumstances) {
-            Decision::Allow { rules } => Explained { allowed: true, reason: "permitted", ..no("", rules.to_vec()) },
-            Decision::Deny { rules, why } => no(why.name(), rules.to_vec()),
-        }
-    };
-    Ok(Explained { roles, ..told })
 }
 
 async fn shown(grant: &Authorized, listed: &Listed) -> Result<Policy, Refusal> {

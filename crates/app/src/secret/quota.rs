@@ -1,0 +1,101 @@
+//! How many secrets a tenant may have.
+
+use crate::app::App;
+use crate::authenticate::damaged;
+use crate::grant::Authorized;
+use crate::limits::TENANTS_KNOWN_MAX;
+use crate::walk::{Found, Frame, Order, Walk};
+use crypto::id::TenantId;
+use ledger::code::TENANT_QUOTA;
+use ledger::{Path, Prefix, Refusal};
+use quick_cache::sync::Cache;
+use secrets::Secret;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// Secrets of tenants that have a limit, counted now and then.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    known: Cache<TenantId, Arc<Mutex<Option<Count>>>>,
+}
+
+/// A count, with what was let through since.
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    at: Duration,
+    secrets: u64,
+}
+
+/// How long a count is believed; what is made in between is added to it.
+const BELIEVED: Duration = Duration::from_secs(60);
+
+impl Counts {
+    pub(crate) fn new() -> Counts {
+        Counts { known: Cache::new(TENANTS_KNOWN_MAX) }
+    }
+}
+
+/// Refuses writes that would make more secrets than the tenant may have. Costs nothing where there is no limit.
+///
+/// Secrets that were destroyed count for up to a minute. Errors: `tenant.quota` (nothing happened).
+pub(super) async fn room_for(grant: &Authorized, paths: &[Path]) -> Result<(), Refusal> {
+    let (app, tenant) = (&grant.app, grant.tenant());
+    let Some(max) = app.tenants().limits(app, tenant).await?.secrets else { return Ok(()) };
+    let mut new = 0u64;
+    for path in paths {
+        let record = grant.ledger().record(tenant, &secrets::secret_name(path)).await?;
+        new = new.saturating_add(u64::from(!is_there(record.as_deref())?));
+    }
+    if new == 0 {
+        return Ok(());
+    }
+    let counts = app.counts();
+    let slot = match counts.known.get_or_insert_with(&tenant, || Ok::<_, std::convert::Infallible>(Arc::default())) {
+        Ok(slot) => slot,
+        Err(never) => match never {},
+    };
+    // One count at a time, and one decision: two writers do not both take the last place.
+    let mut slot = slot.lock().await;
+    let now = app.parts().clock.monotonic();
+    let held = slot.filter(|count| now.saturating_sub(count.at) < BELIEVED);
+    let held = match held {
+        Some(held) => held,
+        None => Count { at: now, secrets: count(app, tenant, max).await? },
+    };
+    let after = held.secrets.saturating_add(new);
+    if after > max {
+        // What was destroyed meanwhile makes room at once for whoever asks next.
+        *slot = None;
+        return Err(Refusal::new(&TENANT_QUOTA, format!("the tenant may have {max} secrets")));
+    }
+    *slot = Some(Count { secrets: after, ..held });
+    Ok(())
+}
+
+/// Whether a record is that of a secret; what is left of a destroyed one is none.
+fn is_there(record: Option<&[u8]>) -> Result<bool, Refusal> {
+    let secret = record.map(Secret::decode).transpose().map_err(damaged)?;
+    Ok(secret.flatten().is_some())
+}
+
+/// Counts the secrets of a tenant, up to the limit.
+async fn count(app: &App, tenant: TenantId, max: u64) -> Result<u64, Refusal> {
+    let everything = |_: &str| true;
+    let ledger = &app.parts().ledger;
+    let (mut secrets, mut frames) = (0u64, Some(vec![Frame::top()]));
+    // One walk looks at so much and no more.
+    while let Some(from) = frames {
+        let mut walk = Walk::resume((ledger, tenant), &everything, Prefix::default(), Order::Store, true, from);
+        while let Some(found) = walk.next().await? {
+            if let Found::Secret(_, body) = found {
+                secrets = secrets.saturating_add(u64::from(is_there(Some(&body))?));
+            }
+            if secrets >= max {
+                return Ok(secrets);
+            }
+        }
+        frames = walk.rest();
+    }
+    Ok(secrets)
+}

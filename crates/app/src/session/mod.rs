@@ -1,0 +1,293 @@
+//! Sessions: log in, issue, derive, see, renew and end.
+
+mod sweep;
+mod uses;
+
+pub use sweep::sweep;
+pub(crate) use uses::Uses;
+
+use crate::act::Act;
+use crate::app::{App, Ending, Stub, no_entropy};
+use crate::arrival::Arrival;
+use crate::authenticate::damaged;
+use crate::grant::{Authorized, Done, Trail, bug};
+use crate::limits;
+use crate::principal;
+use crate::reply::{Changed, Page, Reply};
+use access::session::{
+    self, Asked, Bounds, DeriveSession, FreshSession, IssueSession, IssuedSession, RenewSession, RevokeSession,
+    Session, Terms, Ttl,
+};
+use access::{Action, Part, Principal, PrincipalName, Resource, login};
+use crypto::id::{EntityId, SessionId, TenantId};
+use crypto::{SecretText, WallMs};
+use futures::FutureExt;
+use ledger::code::{POLICY_DENIED, SESSION_NOT_FOUND};
+use ledger::{Actor, Ledger, RecordKind, Refusal, Unit};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A session as shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shown {
+    /// Its id.
+    pub id: SessionId,
+    /// Name of its principal.
+    pub principal: String,
+    /// The identity behind it.
+    pub entity: EntityId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Roles of the principal.
+    pub roles: Vec<String>,
+    /// When it began.
+    pub created: WallMs,
+    /// When it is over: it or one that it hangs on.
+    pub expires: WallMs,
+    /// No renewal goes beyond; of a periodic session there is none.
+    pub limit: Option<WallMs>,
+    /// Whether a renewal may put its end off.
+    pub renewable: bool,
+    /// The sessions it hangs on, the nearest first.
+    pub parents: Vec<SessionId>,
+    /// What it may not, in layers.
+    pub bounds: Vec<Bounds>,
+    /// Uses not yet made or set aside, where they are counted.
+    pub uses: Option<u32>,
+}
+
+/// A new session with its token, shown this once.
+#[derive(Debug)]
+pub struct Issued {
+    /// The session.
+    pub session: Shown,
+    /// The token that proves it.
+    pub token: SecretText,
+}
+
+/// What the records say of a session. Errors: `storage.damaged`, why the store could not be asked.
+async fn show(ledger: &Ledger, tenant: TenantId, session: Session) -> Result<Option<Shown>, Refusal> {
+    let mut expires = session.expires;
+    for link in &session.parents {
+        let Some(parent) = ledger.record(tenant, &session::record_name(&link.digest)).await? else { return Ok(None) };
+        expires = expires.min(Session::decode(&parent).map_err(damaged)?.expires);
+    }
+    let name = session.principal_record().map_err(damaged)?;
+    let Some(principal) = ledger.record(tenant, &name).await? else { return Ok(None) };
+    let principal = Principal::decode(&principal).map_err(damaged)?;
+    let roles = session.roles_of(&principal);
+    Ok(Some(Shown {
+        renewable: session.is_renewable(),
+        id: session.id,
+        principal: session.principal,
+        entity: session.entity,
+        tenant,
+        roles: roles.iter().map(|role| role.to_string()).collect(),
+        created: session.created,
+        expires,
+        limit: session.limit,
+        parents: session.parents.iter().map(|link| link.id).collect(),
+        bounds: session.bounds,
+        uses: session.uses,
+    }))
+}
+
+/// The session of this token digest. Errors: `session.not_found`.
+async fn find(ledger: &Ledger, tenant: TenantId, digest: &[u8; 32]) -> Result<Shown, Refusal> {
+    let record = ledger.record(tenant, &session::record_name(digest)).await?.ok_or_else(missing)?;
+    show(ledger, tenant, Session::decode(&record).map_err(damaged)?).await?.ok_or_else(missing)
+}
+
+/// The terms asked for; for ever only with the right to that. Errors: `session.invalid`, `policy.denied`.
+fn terms(grant: &Authorized, asked: Asked) -> Result<Terms, Refusal> {
+    let terms = Terms::new(asked)?;
+    if terms.is_periodic() {
+        needs(grant, Action::SessionPeriodic)?;
+    }
+    Ok(terms)
+}
+
+/// A further right that a wish needs. Errors: `policy.denied`.
+fn needs(grant: &Authorized, right: Action) -> Result<(), Refusal> {
+    match grant.also(right, &Resource::System(Part::Sessions)) {
+        true => Ok(()),
+        false => Err(Refusal::new(&POLICY_DENIED, format!("this needs `{right}` too"))),
+    }
+}
+
+/// Makes a session for the principal the act names; 12 hours if no life is asked for.
+///
+/// Errors: `session.invalid`, `session.beyond`, `policy.denied`, `principal.not_found`, `principal.disabled`,
+/// `principal.owner_only` (nothing happened).
+pub async fn issue(grant: Authorized, asked: Asked) -> Result<Changed<Issued>, Refusal> {
+    let (name, terms) = (principal::name(&grant)?, terms(&grant, asked)?);
+    let fresh = FreshSession::mint(grant.now(), &*grant.app.parts().entropy).map_err(no_entropy)?;
+    answered(&grant, IssueSession::new(name, terms, fresh)).await
+}
+
+/// Derives a session from the caller's own: it may do as much or less and ends with it, unless it is an `orphan`.
+///
+/// Errors: `session.invalid`, `session.beyond`, `session.counted`, `session.not_found`, `policy.denied` (nothing happened).
+pub async fn derive(grant: Authorized, orphan: bool, asked: Asked) -> Result<Changed<Issued>, Refusal> {
+    let terms = terms(&grant, asked)?;
+    if orphan {
+        needs(&grant, Action::SessionOrphan)?;
+    }
+    let fresh = FreshSession::mint(grant.now(), &*grant.app.parts().entropy).map_err(no_entropy)?;
+    let (parent, principal) = (grant.facts().digest, grant.facts().principal.clone());
+    answered(&grant, DeriveSession::new(parent, principal, orphan, terms, fresh)).await
+}
+
+async fn answered(grant: &Authorized, command: impl ledger::Command + 'static) -> Result<Changed<Issued>, Refusal> {
+    let done = grant.change(command).await?;
+    let (position, replayed) = (done.position, done.replayed);
+    let gone = || Refusal::new(&SESSION_NOT_FOUND, "the session made by this request has ended meanwhile");
+    let what = issued(grant.ledger(), grant.tenant(), done).await?.ok_or_else(gone)?;
+    Ok(Changed { what, position, replayed })
+}
+
+/// Shows the caller's own session.
+pub async fn own(grant: Authorized) -> Result<Shown, Refusal> {
+    let facts = grant.facts();
+    let shown = find(grant.ledger(), facts.lives, &facts.digest).await?;
+    // In another tenant than its own it is what its principal is there.
+    let roles = facts.roles.iter().map(|role| role.to_string()).collect();
+    Ok(Shown { tenant: facts.tenant, principal: facts.principal.as_str().to_owned(), roles, ..shown })
+}
+
+/// Shows the session the act names, never its token: the caller's own, or another's with the right to.
+///
+/// Errors: `session.not_found`.
+pub async fn read(grant: Authorized) -> Result<Shown, Refusal> {
+    let found = by_id(&grant, grant.session()?).await?;
+    if may_see(&grant, found.entity) { Ok(found) } else { Err(missing()) }
+}
+
+/// Whether a session of this identity may be shown, by the right that was enough.
+fn may_see(grant: &Authorized, entity: EntityId) -> bool {
+    grant.right() == Action::SessionRead || entity == grant.facts().entity
+}
+
+fn missing() -> Refusal {
+    Refusal::new(&SESSION_NOT_FOUND, "there is no such session")
+}
+
+async fn by_id(grant: &Authorized, id: SessionId) -> Result<Shown, Refusal> {
+    let found = grant.ledger().record(grant.tenant(), &session::id_record_name(id)).await?;
+    let digest = session::decode_id(&found.ok_or_else(missing)?).map_err(damaged)?;
+    find(grant.ledger(), grant.tenant(), &digest).await
+}
+
+/// Lists sessions in store order, those too whose time was over within the hour: the tenant's with the right to, else the
+/// caller's own. Errors: `cursor.invalid`.
+pub async fn list(grant: Authorized, cursor: Option<String>, limit: Option<u64>) -> Result<Page<Shown>, Refusal> {
+    let bound: [&[u8]; 1] = [b"session.list"];
+    let (cursors, tenant) = (grant.app.cursors(), grant.tenant());
+    let after: Option<[u8; 16]> = cursor.map(|text| cursors.read(tenant, &bound, &text)).transpose()?;
+    let limit = limits::page(limit)?;
+    let found = grant.ledger().children(tenant, RecordKind::SESSION, &[], after, limit).await?;
+    let last = found.last().filter(|_| found.len() == limit).map(|child| child.id);
+    let next = last.map(|last| cursors.write(tenant, &bound, &last)).transpose()?;
+    let mut items = Vec::with_capacity(found.len());
+    for child in &found {
+        let session = Session::decode(&child.body).map_err(damaged)?;
+        if may_see(&grant, session.entity) {
+            items.extend(show(grant.ledger(), tenant, session).await?);
+        }
+    }
+    Ok(Page { items, next })
+}
+
+/// Puts the end of the session the act names off: one's own, or another's with the right to.
+///
+/// Errors: `session.not_found`, `session.not_renewable`, `session.invalid`, `principal.owner_only` (nothing happened).
+pub async fn renew(grant: Authorized, ttl: Option<Duration>) -> Result<Changed<Shown>, Refusal> {
+    let id = grant.session().unwrap_or(grant.facts().session);
+    ttl.map(Ttl::session).transpose()?;
+    let command = match grant.right() {
+        Action::SessionRenew => RenewSession::anyone(id, ttl),
+        _ => RenewSession::own(id, ttl),
+    };
+    let done = grant.change(command).await?;
+    let (position, replayed) = (done.position, done.replayed);
+    Ok(Changed { what: by_id(&grant, id).await?, position, replayed })
+}
+
+/// Ends the session the act names: one's own, or another's with the right to. What is not the caller's to end is as if
+/// it did not exist. Errors: `session.not_found`, `principal.owner_only` (nothing happened).
+pub async fn revoke(grant: Authorized) -> Result<Changed<SessionId>, Refusal> {
+    let id = grant.session()?;
+    let command = match grant.right() {
+        Action::SessionRevoke => RevokeSession::anyone(id),
+        _ => RevokeSession::own(id),
+    };
+    let done = grant.change(command).await?;
+    Ok(Changed { what: id, position: done.position, replayed: done.replayed })
+}
+
+/// Trades a one-time login for a session, once.
+///
+/// The arrival's bearer token is not looked at. Errors: `auth.login_refused`, the same for an unknown, used, expired
+/// or malformed login (nothing happened); `idempotency.required`.
+pub async fn login(app: &App, arrival: Arrival, token: SecretText) -> Reply<Changed<Issued>> {
+    let act = Act::session_login();
+    let now = app.now();
+    let stub = Stub::new(&arrival, &act);
+    let tenant = match app.tenants().resolve(app, arrival.tenant.as_deref()).await {
+        Ok(Some(tenant)) => tenant,
+        Ok(None) => return app.refuse(stub, login::refused()).await,
+        Err(refusal) => return app.refuse(stub, refusal).await,
+    };
+    let stub = stub.of(tenant);
+    let Some(digest) = login::token_digest(token.expose()) else {
+        return app.refuse(stub, login::refused()).await;
+    };
+    drop(token);
+    // Nobody is known yet: the key is bound to the login itself.
+    let mut bound = [0; 16];
+    bound.copy_from_slice(digest.split_at(16).0);
+    let prepared = || {
+        let idempotency = arrival.idempotency(&act, tenant, EntityId::from_bytes(bound))?;
+        let fresh = FreshSession::mint(now, &*app.parts().entropy).map_err(no_entropy)?;
+        Ok((idempotency, fresh, app.operation(now)?))
+    };
+    let (idempotency, fresh, operation) = match prepared() {
+        Ok(prepared) => prepared,
+        Err(refusal) => return app.refuse(stub, refusal).await,
+    };
+    let unit = Unit {
+        tenant,
+        actor: Actor::SYSTEM,
+        commands: vec![Box::new(login::RedeemLogin::new(digest, fresh))],
+        idempotency,
+        operation,
+    };
+    let trail = Arc::<Mutex<Trail>>::default();
+    let (ledger, left) = (app.parts().ledger.clone(), Arc::clone(&trail));
+    let work = async move {
+        let receipt = ledger.submit(unit).await?;
+        left.lock().position = receipt.position;
+        let done = Done::of(receipt)?;
+        let (position, replayed) = (done.position, done.replayed);
+        let what = issued(&ledger, tenant, done).await?.ok_or_else(login::refused)?;
+        left.lock().session = Some((what.session.entity, what.session.id));
+        Ok(Changed { what, position, replayed })
+    };
+    app.carry_out(work.boxed(), Ending { stub, trail, operation }).await
+}
+
+/// Reads the answer of a command that began a session; `None` when that session has ended since.
+pub(crate) async fn issued(ledger: &Ledger, tenant: TenantId, done: Done) -> Result<Option<Issued>, Refusal> {
+    let IssuedSession { token, .. } = IssuedSession::from_reply(&done.reply).map_err(damaged)?;
+    let digest = session::token_digest(token.expose()).ok_or_else(|| bug("a session token that does not parse"))?;
+    let Some(record) = ledger.record(tenant, &session::record_name(&digest)).await? else { return Ok(None) };
+    let shown = show(ledger, tenant, Session::decode(&record).map_err(damaged)?).await?;
+    Ok(shown.map(|session| Issued { session, token }))
+}
+
+/// The command that makes a session, for the server itself.
+pub(crate) fn issue_command(app: &App, name: PrincipalName, life: Duration) -> Result<IssueSession, Refusal> {
+    let fresh = FreshSession::mint(app.now(), &*app.parts().entropy).map_err(no_entropy)?;
+    Ok(IssueSession::new(name, Terms::of(Ttl::session(life)?), fresh))
+}

@@ -1,0 +1,157 @@
+//! `aumbry tenant`: houses within the house.
+
+use std::path::PathBuf;
+
+use api::policy::PageQuery;
+use api::tenant::{ChangeTenant, CreateTenant, Tenant as Item, TenantChanged, TenantLimits, TenantList};
+use clap::{Args, Subcommand};
+use client::{Client, Error};
+
+use crate::connect::Global;
+use crate::{exit, fault, input, output, private};
+
+/// Houses within the house, each with keys, principals and policies of its own
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tenant {
+    /// Make a tenant; its owner's one-time login is shown this once
+    Create {
+        /// Name of the tenant
+        name: String,
+        #[command(flatten)]
+        limits: Limits,
+        /// Write the login to this file, with mode 0600
+        #[arg(long, short, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// List the tenants
+    List,
+    /// Show a tenant
+    Get {
+        /// Name of the tenant
+        name: String,
+    },
+    /// Let nothing be done in a tenant until it is resumed
+    Suspend {
+        /// Name of the tenant
+        name: String,
+    },
+    /// Let a suspended tenant go on
+    Resume {
+        /// Name of the tenant
+        name: String,
+    },
+    /// Set a tenant's limits, all of them; one not given is none
+    Limit {
+        /// Name of the tenant
+        name: String,
+        #[command(flatten)]
+        limits: Limits,
+    },
+    /// Delete a tenant and destroy all that is in it
+    Delete {
+        /// Name of the tenant
+        name: String,
+    },
+}
+
+/// How much a tenant may have
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Limits {
+    /// Most secrets
+    #[arg(long, value_name = "COUNT")]
+    secrets: Option<u64>,
+    /// Most requests in a second
+    #[arg(long, value_name = "COUNT")]
+    request_rate: Option<u32>,
+}
+
+impl Limits {
+    fn message(self) -> TenantLimits {
+        TenantLimits { secrets: self.secrets, request_rate: self.request_rate }
+    }
+}
+
+impl Tenant {
+    /// Does what was asked.
+    pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
+        let (client, output) = (global.client()?, global.output());
+        match self {
+            Self::Create { name, limits, out } => {
+                let made = client.tenants().create(&CreateTenant { name, limits: limits.message() }).await?;
+                let tenant = &made.tenant;
+                let next = format!("log in with: aumbry --tenant {} login FILE", tenant.name);
+                let note = format!("{} is {}; {next}", tenant.name, tenant.id);
+                match out {
+                    Some(file) => {
+                        private::write(&file, made.login.expose().as_bytes())?;
+                        output.answer(tenant, |_| note)?;
+                    }
+                    None if output.json => {
+                        let message = api::encode(&made).map_err(|_| fault::invalid("the answer is no JSON", ""))?;
+                        output::write(&[message.expose(), b"\n"].concat())?;
+                    }
+                    None => {
+                        output::note(&note);
+                        output::write(made.login.expose().as_bytes())?;
+                        output::write(b"\n")?;
+                    }
+                }
+            }
+            Self::List => list(&client, output).await?,
+            Self::Get { name } => {
+                let found = client.tenants().read(&name).await?;
+                output.rows(&found, HEAD, |found| vec![row(found)])?;
+            }
+            Self::Suspend { name } => change(&client, output, name, Some(true), None).await?,
+            Self::Resume { name } => change(&client, output, name, Some(false), None).await?,
+            Self::Limit { name, limits } => change(&client, output, name, None, Some(limits.message())).await?,
+            Self::Delete { name } => {
+                input::confirm(&format!("deleting the tenant `{name}` with all that is in it"), &name, global.yes)?;
+                say(&client.tenants().delete(&name).await?, output)?;
+            }
+        }
+        Ok(exit::OK)
+    }
+}
+
+async fn change(
+    client: &Client,
+    output: output::Output,
+    name: String,
+    suspended: Option<bool>,
+    limits: Option<TenantLimits>,
+) -> Result<(), Error> {
+    say(&client.tenants().change(&ChangeTenant { name, suspended, limits }).await?, output)
+}
+
+fn say(changed: &TenantChanged, output: output::Output) -> Result<(), Error> {
+    output.answer(changed, |changed| format!("{} is {}", changed.tenant.name, changed.tenant.state.word()))
+}
+
+async fn list(client: &Client, output: output::Output) -> Result<(), Error> {
+    let mut all = TenantList { items: Vec::new(), next_cursor: None };
+    let mut query = PageQuery { limit: Some(1000), ..PageQuery::default() };
+    loop {
+        let page = client.tenants().list(&query).await?;
+        all.items.extend(page.items);
+        if page.next_cursor.is_none() || page.next_cursor == query.cursor {
+            break;
+        }
+        query.cursor = page.next_cursor;
+    }
+    all.items.sort_by(|a, b| a.name.cmp(&b.name));
+    output.rows(&all, HEAD, |all| all.items.iter().map(row).collect())
+}
+
+fn row(found: &Item) -> Vec<String> {
+    let limit = |limit: Option<u64>| limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
+    vec![
+        found.name.clone(),
+        found.id.clone(),
+        found.state.word().to_owned(),
+        limit(found.limits.secrets),
+        limit(found.limits.request_rate.map(u64::from)),
+    ]
+}
+
+const HEAD: &[&str] = &["name", "id", "state", "most secrets", "most requests/s"];
