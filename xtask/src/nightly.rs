@@ -61,6 +61,12 @@ fn simulation() -> Outcome {
     }
 }
 
+/// A million random requests, decided with index, split and memory as by Cedar over everything.
+fn policies() -> Outcome {
+    let name = "a_million_random_requests";
+    must(cargo(), &["test", "--release", "--package", "access", "--test", "it", "--", "--ignored", "--nocapture", name])
+}
+
 /// Licences, advisories and sources by `cargo deny`, where it is installed.
 fn licences() -> Outcome {
     if present("cargo", &["deny", "--version"]) {

@@ -94,6 +94,10 @@ actions! {
     TenantWrite = "tenant.write", "tenant", [System];
     /// Delete tenants with all that is in them.
     TenantDelete = "tenant.delete", "tenant", [System];
+    /// See what applying documents would do.
+    ApplyRead = "apply.read", "apply", [System];
+    /// Apply documents; each change needs its own right too.
+    ApplyWrite = "apply.write", "apply", [System];
 }
 
 impl Action {
@@ -113,6 +117,7 @@ impl Action {
             "key" => Part::Keys,
             "seal" => Part::Seal,
             "tenant" => Part::Tenants,
+            "apply" => Part::Documents,
             "own" if self == Action::OperationOwn => Part::Operations,
             "own" => Part::Sessions,
             _ => return None,

@@ -175,6 +175,11 @@ impl PutPrincipal {
         Ok(PutPrincipal { name, roles: sorted, disabled, fresh, identity: None })
     }
 
+    /// Whether it would change nothing about a principal that is like this.
+    pub fn leaves(&self, before: &Principal) -> bool {
+        *self.roles == *before.roles && self.disabled == before.disabled
+    }
+
     /// The principal is this identity, which has logged in elsewhere: a member of this tenant too.
     pub fn being(self, identity: EntityId) -> PutPrincipal {
         PutPrincipal { identity: Some(identity), ..self }

@@ -68,11 +68,13 @@ pub enum Part {
     Operations,
     /// Tenants of the house.
     Tenants,
+    /// Documents that are applied.
+    Documents,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Part; 9] = [
+    pub const ALL: [Part; 10] = [
         Part::Ledger,
         Part::Access,
         Part::Keys,
@@ -82,6 +84,7 @@ impl Part {
         Part::Sessions,
         Part::Operations,
         Part::Tenants,
+        Part::Documents,
     ];
 
     /// Its id in policies.
@@ -96,6 +99,7 @@ impl Part {
             Part::Sessions => "sessions",
             Part::Operations => "operations",
             Part::Tenants => "tenants",
+            Part::Documents => "documents",
         }
     }
 }

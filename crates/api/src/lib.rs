@@ -7,6 +7,7 @@
 //! [`reveal`]; [`encode`] serialises a message that holds one without leaving copies behind.
 
 pub mod access;
+pub mod apply;
 pub mod key;
 pub mod ledger;
 pub mod operation;

@@ -127,6 +127,10 @@ acts! {
     TENANT_CHANGE = "tenant.change", [TenantWrite], Change, cluster, urgent;
     /// Delete a tenant.
     TENANT_DELETE = "tenant.delete", [TenantDelete], Change, cluster, urgent;
+    /// See what applying documents would do.
+    APPLY_PLAN = "apply.plan", [ApplyRead, ApplyWrite], Read;
+    /// Apply documents.
+    APPLY = "apply.apply", [ApplyWrite], Change;
     /// Ask what became of an operation.
     OPERATION_READ = "operation.read", [OperationOwn], Read;
 }
@@ -399,6 +403,16 @@ impl Act {
     /// Delete a tenant.
     pub fn tenant_delete(name: &str) -> Result<Act, Refusal> {
         Act::tenant(&TENANT_DELETE, name)
+    }
+
+    /// See what applying documents would do.
+    pub fn apply_plan() -> Act {
+        Act::system(&APPLY_PLAN, Part::Documents)
+    }
+
+    /// Apply documents.
+    pub fn apply() -> Act {
+        Act::system(&APPLY, Part::Documents)
     }
 
     /// Ask what became of an operation.

@@ -1,18 +1,21 @@
 //! The first start: the house's own tenant, its owner, the one-time login that the server leaves in a file.
 
+use crate::act::Act;
 use crate::app::{App, no_entropy};
 use crate::authenticate::damaged;
-use crate::grant::{Done, bug};
+use crate::grant::{Authorized, Done, bug};
 use crate::session::{Issued, issue_command, issued};
 use access::limits::{LOGIN_TTL_MAX, SESSION_TTL_DEFAULT};
 use access::login::{self, IssueLogin, StoredLogin};
 use access::principal::{BootstrapOwner, record_name};
 use access::session::{self, Ttl};
+use access::{Action, Principal, RequestContext, SessionFacts};
 use crypto::id::{EntityId, TenantId};
 use crypto::{SecretBytes, SecretText};
 use ledger::access_log::Row;
 use ledger::code::KEY_BUSY;
 use ledger::{Actor, Command, Ledger, Position, Receipt, RecordKind, Refusal, Unit};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Name of the tenant that requests belong to when they name none.
@@ -97,7 +100,28 @@ async fn submit(app: &App, act: &'static str, commands: Vec<Box<dyn Command>>) -
     outcome
 }
 
-async fn record(
+/// The right of the house itself, which may do what an owner may, for what a first start does.
+pub(crate) async fn as_house(app: &App, act: Act, by: Action) -> Result<Authorized, Refusal> {
+    let (home, now) = (app.parts().home, app.now());
+    app.policies().ready(app, home).await?;
+    let missing = || bug("the owner is made before anything is done in the house's name");
+    let owner = app.parts().ledger.record(home, &record_name(&BootstrapOwner::name()?)).await?.ok_or_else(missing)?;
+    let mut facts = SessionFacts::supposed(home, &Principal::decode(&owner).map_err(damaged)?, now);
+    facts.entity = EntityId::SYSTEM;
+    let source_ip = std::net::Ipv4Addr::LOCALHOST.into();
+    Ok(Authorized {
+        app: app.clone(),
+        facts: Arc::new(facts),
+        act,
+        by,
+        circumstances: RequestContext { source_ip, now, tls: true },
+        idempotency: None,
+        operation: app.operation(now)?,
+        trail: Arc::default(),
+    })
+}
+
+pub(crate) async fn record(
     app: &App,
     tenant: TenantId,
     act: &'static str,

@@ -142,7 +142,10 @@ impl Authorized {
     }
 
     fn actor(&self) -> Actor {
-        Actor { entity: self.facts.entity, session: Some(self.facts.session) }
+        match self.facts.entity {
+            EntityId::SYSTEM => Actor::SYSTEM,
+            entity => Actor { entity, session: Some(self.facts.session) },
+        }
     }
 
     /// Commits commands as one unit and remembers its entry for the row.

@@ -7,6 +7,7 @@
 pub mod access_view;
 mod act;
 mod app;
+pub mod apply;
 mod arrival;
 mod authenticate;
 pub mod bootstrap;

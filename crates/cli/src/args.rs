@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Run(verb::run::Run),
     /// Fill a template with secrets
     Render(verb::render::Render),
+    /// Make policies, principals and secrets as documents say, all or nothing
+    Apply(verb::apply::Apply),
     /// Let a principal or a role do something with secrets
     Grant(verb::grant::Grant),
     /// Who may do what
@@ -105,6 +107,7 @@ impl Command {
             Self::Diff(verb) => verb.run(global).await,
             Self::Run(verb) => verb.run(global).await,
             Self::Render(verb) => verb.run(global).await,
+            Self::Apply(verb) => verb.run(global).await,
             Self::Grant(verb) => verb.run(global).await,
             Self::Policy(verb) => verb.run(global).await,
             Self::Principal(verb) => verb.run(global).await,

@@ -51,7 +51,11 @@ impl Global {
         let saved = login_file::load()?;
         let mut options = self.options(saved.as_ref())?;
         options.token = match self.given_token()? {
-            Some(token) => Some(token),
+            Some(token) => {
+                // The tenant of a saved login goes with its token, not with another.
+                options.tenant = self.tenant().map(str::to_owned);
+                Some(token)
+            }
             None => saved.and_then(|saved| saved.into_token(&options.addr)),
         };
         if let Some(tenant) = tenant {

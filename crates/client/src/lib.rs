@@ -15,6 +15,7 @@
 mod access;
 mod address;
 mod answer;
+mod apply;
 mod error;
 mod key;
 mod ledger;
@@ -30,6 +31,7 @@ mod transport;
 pub mod verify;
 
 pub use access::Access;
+pub use apply::Documents;
 pub use error::Error;
 pub use key::Keys;
 pub use ledger::Ledger;

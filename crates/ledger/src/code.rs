@@ -213,6 +213,8 @@ codes! {
     TENANT_INVALID = "tenant.invalid", Invalid, 400, "correct the field named";
     /// A tenant that has or asks for all it may.
     TENANT_QUOTA = "tenant.quota", Limited, 429, "remove something, slow down, or ask whoever runs the house for more";
+    /// Documents that cannot be applied.
+    APPLY_INVALID = "apply.invalid", Invalid, 400, "correct the document named; nothing was applied";
     /// No such operation for this caller.
     OPERATION_NOT_FOUND = "operation.not_found", NotFound, 404, "operations are kept for 24 hours";
     /// A proof or entry outside the tree.

@@ -35,6 +35,8 @@ impl RecordKind {
     pub const KEY: RecordKind = RecordKind(8);
     /// Closed segments of the access log.
     pub const SEGMENT: RecordKind = RecordKind(10);
+    /// What a set of applied documents holds.
+    pub const APPLIED: RecordKind = RecordKind(11);
 }
 
 /// Logical name of a record in its tenant: a kind and one or more segments below the tenant.

@@ -148,7 +148,12 @@ async fn open_store(places: &Places) -> Result<Arc<dyn Storage>, StartError> {
 
 /// The rules of every engine: they alone make records.
 pub(crate) fn rules() -> Vec<Arc<dyn ledger::Rules>> {
-    vec![Arc::new(secrets::SecretRules), Arc::new(access::AccessRules), Arc::new(app::keys::KeyRules)]
+    vec![
+        Arc::new(secrets::SecretRules),
+        Arc::new(access::AccessRules),
+        Arc::new(app::keys::KeyRules),
+        Arc::new(app::apply::ApplyRules),
+    ]
 }
 
 async fn open_ledger(

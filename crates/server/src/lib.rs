@@ -6,7 +6,9 @@
 mod build;
 pub mod clock;
 pub mod config;
+pub mod documents;
 pub mod files;
+mod initialise;
 pub mod listener;
 pub mod offline;
 mod places;

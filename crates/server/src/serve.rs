@@ -3,6 +3,7 @@
 use crate::build::{Seams, build};
 use crate::config::{self, ConfigError, Environment, Given, Loaded, LogFormat, LogLevel};
 use crate::files;
+use crate::initialise::initialise;
 use crate::places::Places;
 use crate::run::{Built, Ended};
 use crate::sinks::{SinkChoice, StreamTarget};
@@ -163,6 +164,9 @@ async fn live(loaded: &Loaded, environment: &Environment, dev: bool) -> Result<E
     let (tell, stop) = watch::channel(false);
     tokio::spawn(obey_signals(tell, signals()?, built.identity.clone()));
     let login = leave_login(&built, &places).await?;
+    if initialise(&loaded.config, &built.app).await? {
+        tracing::info!("the configured documents were applied");
+    }
     let mut text = greeting(&built, &places, login)?;
     if dev {
         text.push_str(&dev_lines(&built).await?);

@@ -74,7 +74,7 @@ fn judge(cases: &BTreeMap<String, Case>, tests: &BTreeSet<&str>, unproved_fails:
 fn case_of(name: &str) -> Option<String> {
     let mut parts = name.splitn(3, '_');
     let (group, number) = (parts.next()?, parts.next()?);
-    let known = ["http", "path", "log", "leak", "bar", "cli", "cfg", "ft"].contains(&group);
+    let known = ["http", "path", "log", "leak", "bar", "cli", "cfg", "ft", "token", "pol", "ns"].contains(&group);
     (known && number.len() == 2 && number.bytes().all(|b| b.is_ascii_digit())).then(|| {
         let group = group.to_uppercase();
         format!("{group}-{number}")

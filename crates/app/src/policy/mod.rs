@@ -14,7 +14,7 @@ use access::{Action, Decider, PolicyName, PolicyStore, PrincipalName, Resource, 
 use crypto::WallMs;
 use crypto::id::TenantId;
 use ledger::code::{POLICY_INVALID, POLICY_NOT_FOUND};
-use ledger::{Ledger, RecordKind, Refusal};
+use ledger::{Command, Ledger, RecordKind, Refusal};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -89,32 +89,27 @@ impl PolicyBook {
         Ok(())
     }
 
-    /// Commits a change of one policy and puts the result into force before it is answered.
-    async fn change(&self, grant: &Authorized, name: &PolicyName, change: PolicyChange) -> Result<Done, Refusal> {
+    /// Commits changes of policies, with other commands, and puts the result into force before it is answered.
+    pub(crate) async fn change(
+        &self,
+        grant: &Authorized,
+        changes: Vec<PolicyChange>,
+        more: Vec<Box<dyn Command>>,
+    ) -> Result<Done, Refusal> {
         let (parts, tenant) = (grant.app.parts(), grant.tenant());
         let mut stores = self.stores.lock().await;
         let store = stores.get_mut(&tenant).ok_or_else(|| bug("policies are changed before they are loaded"))?;
-        let done = match change {
-            PolicyChange::Put(policy) => {
-                store.check(&policy)?;
-                let mut trial = store.clone();
-                trial.put(Arc::clone(&policy))?;
-                if !owner_may_mend(trial.snapshot(0), &grant.facts, name, &grant.circumstances) {
-                    let why = "with it the owner could not mend policies any more, from where you are and now; name the acts or \
-                               the folder";
-                    return Err(Refusal::new(&POLICY_INVALID, why));
-                }
-                grant.change(PutPolicy::new(policy)).await
-            }
-            PolicyChange::Remove => grant.change(RemovePolicy::new(name.clone())).await,
-        };
+        mendable(grant, store, &changes)?;
+        let own = changes.iter().map(PolicyChange::command);
+        let done = grant.submit(own.chain(more).collect()).await.and_then(Done::of);
         let refreshed = match &done {
             // What is in force is read back, so that a repeated request does not bring an old text back.
-            Ok(done) => refresh(&parts.ledger, tenant, store, name).await.map(|()| done.position.index),
+            Ok(done) => refresh(&parts.ledger, tenant, store, &changes).await.map(|()| done.position.index),
             Err(refusal) if refusal.operation.is_some() => Err(refusal.clone()),
             Err(_) => return done,
         };
         match refreshed {
+            Ok(_) if changes.is_empty() => {}
             Ok(generation) => install(&parts.decider, tenant, store, generation),
             Err(_) => {
                 // Nobody knows what is in force: nothing is allowed until it is loaded again.
@@ -126,9 +121,43 @@ impl PolicyBook {
     }
 }
 
-enum PolicyChange {
-    Put(Arc<ValidPolicy>),
-    Remove,
+/// A policy that is written, or removed where there is none.
+#[derive(Debug)]
+pub(crate) struct PolicyChange {
+    pub(crate) name: PolicyName,
+    pub(crate) policy: Option<Arc<ValidPolicy>>,
+}
+
+impl PolicyChange {
+    fn command(&self) -> Box<dyn Command> {
+        match &self.policy {
+            Some(policy) => Box::new(PutPolicy::new(Arc::clone(policy))),
+            None => Box::new(RemovePolicy::new(self.name.clone())),
+        }
+    }
+}
+
+/// Refuses policies past the bounds, and such after which the owner could not mend them any more.
+fn mendable(grant: &Authorized, store: &PolicyStore, changes: &[PolicyChange]) -> Result<(), Refusal> {
+    if changes.iter().all(|change| change.policy.is_none()) {
+        return Ok(());
+    }
+    let pairs: Vec<_> = changes.iter().map(|change| (change.name.clone(), change.policy.clone())).collect();
+    let trial = store.with(&pairs)?;
+    for change in changes.iter().filter(|change| change.policy.is_some()) {
+        if !owner_may_mend(trial.snapshot(0), &grant.facts, &change.name, &grant.circumstances) {
+            let why = "with it the owner could not mend policies any more, from where you are and now; name the acts or \
+                       the folder";
+            return Err(Refusal::new(&POLICY_INVALID, why));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a policy is there.
+pub(crate) async fn holds(grant: &Authorized, name: &PolicyName) -> bool {
+    let stores = grant.app.policies().stores.lock().await;
+    stores.get(&grant.tenant()).is_some_and(|store| store.policy(name.as_str()).is_some())
 }
 
 fn install(decider: &Decider, tenant: TenantId, store: &PolicyStore, generation: u64) {
@@ -152,14 +181,21 @@ async fn load(ledger: &Ledger, tenant: TenantId) -> Result<(PolicyStore, u64), R
     }
 }
 
-async fn refresh(ledger: &Ledger, tenant: TenantId, store: &mut PolicyStore, name: &PolicyName) -> Result<(), Refusal> {
-    match ledger.record(tenant, &policy::record_name(name)).await? {
-        Some(record) => {
-            let stored = StoredPolicy::decode(&record).map_err(damaged)?;
-            store.load_stored(name.clone(), &stored);
-        }
-        None => {
-            store.remove(name);
+async fn refresh(
+    ledger: &Ledger,
+    tenant: TenantId,
+    store: &mut PolicyStore,
+    changes: &[PolicyChange],
+) -> Result<(), Refusal> {
+    for PolicyChange { name, .. } in changes {
+        match ledger.record(tenant, &policy::record_name(name)).await? {
+            Some(record) => {
+                let stored = StoredPolicy::decode(&record).map_err(damaged)?;
+                store.load_stored(name.clone(), &stored);
+            }
+            None => {
+                store.remove(name);
+            }
         }
     }
     Ok(())
@@ -178,7 +214,10 @@ pub async fn put(grant: Authorized, text: String) -> Result<Changed<String>, Ref
     let name = name(&grant)?;
     let policy = Arc::new(ValidPolicy::parse(name.clone(), &text)?);
     let app = grant.app.clone();
-    let done = app.policies().change(&grant, &name, PolicyChange::Put(policy)).await?;
+    let done = app
+        .policies()
+        .change(&grant, vec![PolicyChange { name: name.clone(), policy: Some(policy) }], Vec::new())
+        .await?;
     Ok(Changed { what: name.as_str().to_owned(), position: done.position, replayed: done.replayed })
 }
 
@@ -186,7 +225,8 @@ pub async fn put(grant: Authorized, text: String) -> Result<Changed<String>, Ref
 pub async fn remove(grant: Authorized) -> Result<Changed<String>, Refusal> {
     let name = name(&grant)?;
     let app = grant.app.clone();
-    let done = app.policies().change(&grant, &name, PolicyChange::Remove).await?;
+    let done =
+        app.policies().change(&grant, vec![PolicyChange { name: name.clone(), policy: None }], Vec::new()).await?;
     Ok(Changed { what: name.as_str().to_owned(), position: done.position, replayed: done.replayed })
 }
 

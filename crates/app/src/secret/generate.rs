@@ -60,7 +60,7 @@ const DRAWS_MAX: usize = 256;
 
 impl Recipe {
     /// Makes a value and says in which form. Errors: `secret.invalid`, `entropy.failed`.
-    fn make(&self, entropy: &dyn Entropy) -> Result<(SecretBytes, Encoding), Refusal> {
+    pub(super) fn make(&self, entropy: &dyn Entropy) -> Result<(SecretBytes, Encoding), Refusal> {
         let random = |length: usize| -> Result<SecretBytes, Refusal> {
             let mut bytes = SecretBytes::zeroed(checked(length, length.saturating_mul(8))?);
             entropy.fill_secret(bytes.expose_mut()).map_err(no_entropy)?;

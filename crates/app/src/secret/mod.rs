@@ -10,6 +10,7 @@ mod write;
 pub(crate) use place::Places;
 pub(crate) use quota::Counts;
 pub(crate) use read::name_of;
+pub(crate) use write::generated;
 
 pub use generate::{Characters, Recipe, generate};
 pub use list::{Item, ItemKind, ListQuery, list};

@@ -104,6 +104,19 @@ pub async fn put(grant: Authorized, new: NewValue) -> Result<Changed<Written>, R
     written(&grant, path, grant.change(put).await?)
 }
 
+/// A command that makes a secret that is not there, with a value made here. Errors: `secret.invalid`, `tenant.quota`.
+pub(crate) async fn generated(
+    grant: &Authorized,
+    path: Path,
+    recipe: &super::Recipe,
+    edit: MetadataEdit,
+) -> Result<command::Put, Refusal> {
+    quota::room_for(grant, std::slice::from_ref(&path)).await?;
+    let (value, encoding) = recipe.make(&*grant.app.parts().entropy)?;
+    let fresh = seal(grant, &value).await?;
+    Ok(command::Put { path, fresh, encoding, cas: Some(0), edit })
+}
+
 /// Brings an older value back as a new version.
 ///
 /// Errors: `secret.not_found`, `secret.deleted`, `secret.purged`, `secret.expired`, `secret.invalid` for a time that

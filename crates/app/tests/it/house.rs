@@ -110,7 +110,12 @@ pub(crate) async fn open(storage: Arc<dyn Storage>, clock: Arc<ManualClock>, see
         clock: clock.clone(),
         entropy: entropy.clone(),
         delay: Arc::new(Sleep),
-        rules: vec![Arc::new(secrets::SecretRules), Arc::new(::access::AccessRules), Arc::new(app::keys::KeyRules)],
+        rules: vec![
+            Arc::new(secrets::SecretRules),
+            Arc::new(::access::AccessRules),
+            Arc::new(app::keys::KeyRules),
+            Arc::new(app::apply::ApplyRules),
+        ],
         cluster: "test".into(),
         cache_bytes: 1 << 20,
     })

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail the test")]
 
 mod access;
+mod apply;
 mod house;
 mod idempotency;
 mod keys;

@@ -182,6 +182,14 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
             let act = Act::tenant_delete(&format!("d{n}")).unwrap();
             code(who.act(act, b"", tenant::delete).await.into_outcome())
         }
+        "apply.plan" => {
+            let plan = |grant| app::apply::plan(grant, nothing());
+            code(who.act(Act::apply_plan(), b"", plan).await.into_outcome())
+        }
+        "apply.apply" => {
+            let apply = |grant| app::apply::apply(grant, nothing());
+            code(who.act(Act::apply(), b"", apply).await.into_outcome())
+        }
         "operation.read" => {
             let id = OperationId::from_bytes([1; 16]);
             let act = Act::operation_read();
@@ -189,6 +197,10 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
         }
         other => panic!("the act {other} has no line in the matrix"),
     }
+}
+
+fn nothing() -> app::apply::Application {
+    app::apply::Application { set: "main".to_owned(), documents: Vec::new(), prune: false }
 }
 
 /// Performs it and checks the row: one, with the act, the outcome, and the entry exactly when it was a change done.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails the test")]
 
+mod apply;
 mod command;
 mod house;
 mod inject;

@@ -6,7 +6,9 @@
 
 mod access;
 mod answer;
+mod apply;
 mod call;
+mod document;
 mod door;
 mod json;
 mod key;
@@ -32,6 +34,7 @@ mod tenant;
 mod time;
 
 pub use answer::Body;
+pub use document::read as read_documents;
 pub use door::{Door, Settings, Surroundings};
 pub use limits::Limits;
 pub use metrics::Gauge;

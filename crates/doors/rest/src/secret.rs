@@ -101,7 +101,7 @@ pub(crate) async fn generate(call: Box<Call>) -> Answer {
 }
 
 /// What to make.
-fn recipe(body: &wire::Generate) -> Result<Recipe, Refusal> {
+pub(crate) fn recipe(body: &wire::Generate) -> Result<Recipe, Refusal> {
     let length = body.length.unwrap_or(GENERATED_LENGTH);
     if body.kind != wire::GeneratedKind::Password && body.characters.is_some() {
         return Err(Refusal::new(&REQUEST_INVALID, "`characters` goes with a password only"));

@@ -2,7 +2,7 @@
 
 use crate::openapi::{Doc, query_of, schema_of};
 use crate::route::{Route, Takes};
-use crate::{access, key, ledger, open, operation, policy, principal, secret, session, tenant};
+use crate::{access, apply, key, ledger, open, operation, policy, principal, secret, session, tenant};
 use http::Method;
 
 macro_rules! optional {
@@ -41,6 +41,7 @@ pub fn routes(secrets: bool) -> Vec<Route> {
     let mut all = if secrets { of_secrets() } else { Vec::new() };
     all.extend(of_rights());
     all.extend(of_tenants());
+    all.extend(of_documents());
     all.extend(of_the_house());
     all
 }
@@ -123,6 +124,16 @@ fn of_rights() -> Vec<Route> {
             "Shows a principal."
         PUT "/api/v1/principals/{name}" "principal.write" principal::put, Json, body PutPrincipal, answer PrincipalChanged;
             "Makes or changes a principal; disabling ends its sessions."
+    }
+}
+
+fn of_documents() -> Vec<Route> {
+    use api::apply::{Applied, Apply, ApplyPlan};
+    routes! {
+        POST "/api/v1/documents:plan" "apply.plan" apply::plan, Json, body Apply, answer ApplyPlan;
+            "Says what applying documents would do."
+        POST "/api/v1/documents:apply" "apply.apply" apply::apply, Json, body Apply, answer Applied;
+            "Makes everything as the documents say, in one commit or not at all."
     }
 }
 

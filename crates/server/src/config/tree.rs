@@ -133,6 +133,12 @@ settings! {
         /// Left empty it is `seal.key` in the configuration folder.
         file: Location = "";
     }
+    /// What is there from the first start on.
+    ["init"] init: InitSection {
+        /// File or folder of documents as for `aumbry apply`, applied once, when the server starts and they never were; what
+        /// is changed in them later is applied by hand. An error stops the start.
+        documents: Location = "";
+    }
     /// Key rotation.
     ["keys"] keys: KeysSection {
         /// How often each tenant key is replaced and the keys below it wrapped anew.

@@ -1,0 +1,327 @@
+//! Declarative configuration: documents say what there shall be, and one commit makes it so, or nothing does.
+//!
+//! What a set of documents names is remembered under the set's name; what a later application of the same set no longer
+//! names can be pruned. Values never stand in documents: a secret is generated, or must be there.
+
+mod record;
+
+pub use record::{APPLIED, ApplyRules, Kind, Member};
+
+use crate::act::Act;
+use crate::app::{App, no_entropy};
+use crate::authenticate::damaged;
+use crate::grant::Authorized;
+use crate::policy::{PolicyChange, holds};
+use crate::reply::Changed;
+use crate::secret::{MetadataEdit, Recipe};
+use access::policy::{self, StoredPolicy};
+use access::principal::{self, PutPrincipal};
+use access::{Action, PolicyName, Principal, PrincipalName, Resource, ValidPolicy};
+use crypto::id::EntityId;
+use ledger::code::{APPLY_INVALID, POLICY_DENIED};
+use ledger::{Command, Path, Position, Refusal};
+use record::{Remember, members};
+use secrets::Secret;
+use secrets::command::{Delete, Edit, Metadata, Put};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Most documents of one application: what they change must fit into one commit.
+pub const DOCUMENTS_MAX: usize = 250;
+
+/// What there shall be.
+#[derive(Debug)]
+pub enum Document {
+    /// A policy with this text.
+    Policy {
+        /// Its name.
+        name: PolicyName,
+        /// Cedar text.
+        text: String,
+    },
+    /// A principal with exactly these roles.
+    Principal {
+        /// Its name.
+        name: PrincipalName,
+        /// Its roles.
+        roles: Vec<String>,
+        /// Whether it may do nothing.
+        disabled: bool,
+    },
+    /// A secret: made by this recipe where it is not there, with this metadata in any case.
+    Secret {
+        /// Its path.
+        path: Path,
+        /// How it is made; it must be there otherwise.
+        recipe: Option<Recipe>,
+        /// Labels, expiry, versions kept.
+        edit: MetadataEdit,
+    },
+}
+
+impl Document {
+    fn member(&self) -> Member {
+        let (kind, name) = match self {
+            Document::Policy { name, .. } => (Kind::Policy, name.as_str()),
+            Document::Principal { name, .. } => (Kind::Principal, name.as_str()),
+            Document::Secret { path, .. } => (Kind::Secret, path.as_str()),
+        };
+        Member { kind, name: name.to_owned() }
+    }
+}
+
+/// Documents and what is to be done with them.
+#[derive(Debug)]
+pub struct Application {
+    /// Name of the set they make up.
+    pub set: String,
+    /// The documents.
+    pub documents: Vec<Document>,
+    /// Whether what the set held and no document names goes: policies are removed, principals shut out, secrets deleted so
+    /// that they can be brought back.
+    pub prune: bool,
+}
+
+/// What happens to a thing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// It is made.
+    Create,
+    /// It is changed.
+    Update,
+    /// It is as it shall be.
+    Keep,
+    /// It goes.
+    Prune,
+}
+
+/// A thing and what happens to it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Planned {
+    /// What.
+    pub member: Member,
+    /// What happens.
+    pub step: Step,
+}
+
+/// Checks a set's name. Errors: `apply.invalid`.
+pub fn check_set(set: &str) -> Result<(), Refusal> {
+    PrincipalName::parse(set).map(drop).map_err(|_| {
+        let why = "a set's name is 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit";
+        Refusal::new(&APPLY_INVALID, why)
+    })
+}
+
+/// Says what applying would do. Errors: as [`apply`].
+pub async fn plan(grant: Authorized, application: Application) -> Result<Vec<Planned>, Refusal> {
+    Ok(Plan::make(&grant, application).await?.steps)
+}
+
+/// Makes everything as the documents say, in one commit or not at all.
+///
+/// The caller needs the right to each change too. Errors: `apply.invalid` naming the document, `policy.denied` naming what
+/// is not permitted, and those of each change (nothing happened).
+pub async fn apply(grant: Authorized, application: Application) -> Result<Changed<Vec<Planned>>, Refusal> {
+    let plan = Plan::make(&grant, application).await?;
+    let app = grant.app.clone();
+    let Plan { steps, policies, mut commands, set, members } = plan;
+    commands.push(Box::new(Remember { set, members }));
+    let done = app.policies().change(&grant, policies, commands).await?;
+    Ok(Changed { what: steps, position: done.position, replayed: done.replayed })
+}
+
+/// Everything an application does.
+struct Plan {
+    steps: Vec<Planned>,
+    policies: Vec<PolicyChange>,
+    commands: Vec<Box<dyn Command>>,
+    set: String,
+    members: Vec<Member>,
+}
+
+impl Plan {
+    async fn make(grant: &Authorized, application: Application) -> Result<Plan, Refusal> {
+        let Application { set, documents, prune } = application;
+        check_set(&set)?;
+        let named: BTreeSet<Member> = documents.iter().map(Document::member).collect();
+        if named.len() != documents.len() {
+            return Err(Refusal::new(&APPLY_INVALID, "two documents are about the same thing"));
+        }
+        let before = members(grant.ledger(), grant.tenant(), &set).await?.unwrap_or_default();
+        let mut members: BTreeSet<Member> = named.clone();
+        let gone: Vec<Member> = before.into_iter().filter(|member| !named.contains(member)).collect();
+        if !prune {
+            // Still the set's, and pruned when somebody asks for that.
+            members.extend(gone.iter().cloned());
+        }
+        if members.len() > DOCUMENTS_MAX {
+            return Err(Refusal::new(&APPLY_INVALID, format!("a set holds at most {DOCUMENTS_MAX} things")));
+        }
+        let (steps, policies, commands) = Default::default();
+        let members = members.into_iter().collect();
+        let mut plan = Plan { steps, policies, commands, set, members };
+        for document in documents {
+            let member = document.member();
+            let step = plan.add(grant, document).await.map_err(|refusal| about(&member, refusal))?;
+            plan.steps.push(Planned { member, step });
+        }
+        for member in gone.into_iter().filter(|_| prune) {
+            let there = plan.prune(grant, &member).await.map_err(|refusal| about(&member, refusal))?;
+            let step = Step::Prune;
+            plan.steps.extend(there.then_some(Planned { member, step }));
+        }
+        Ok(plan)
+    }
+
+    async fn add(&mut self, grant: &Authorized, document: Document) -> Result<Step, Refusal> {
+        match document {
+            Document::Policy { name, text } => self.add_policy(grant, name, &text).await,
+            Document::Principal { name, roles, disabled } => self.add_principal(grant, name, &roles, disabled).await,
+            Document::Secret { path, recipe, edit } => self.add_secret(grant, path, recipe, edit).await,
+        }
+    }
+
+    async fn add_policy(&mut self, grant: &Authorized, name: PolicyName, text: &str) -> Result<Step, Refusal> {
+        let policy = Arc::new(ValidPolicy::parse(name.clone(), text)?);
+        let before = grant.ledger().record(grant.tenant(), &policy::record_name(&name)).await?;
+        let before = before.map(|record| StoredPolicy::decode(&record)).transpose().map_err(damaged)?;
+        let step = step(before.map(|stored| stored.policy().text == text));
+        allowed(grant, Action::PolicyWrite, &Resource::Policy(name.clone()))?;
+        if step != Step::Keep {
+            self.policies.push(PolicyChange { name, policy: Some(policy) });
+        }
+        Ok(step)
+    }
+
+    async fn add_principal(
+        &mut self,
+        grant: &Authorized,
+        name: PrincipalName,
+        roles: &[String],
+        disabled: bool,
+    ) -> Result<Step, Refusal> {
+        let before = grant.ledger().record(grant.tenant(), &principal::record_name(&name)).await?;
+        let before = before.map(|record| Principal::decode(&record)).transpose().map_err(damaged)?;
+        let fresh = EntityId::generate(grant.now(), &*grant.app.parts().entropy).map_err(no_entropy)?;
+        let put = PutPrincipal::new(name.clone(), roles, disabled, fresh)?;
+        let step = step(before.map(|before| put.leaves(&before)));
+        allowed(grant, Action::PrincipalWrite, &Resource::PrincipalRecord(name))?;
+        if step != Step::Keep {
+            self.commands.push(Box::new(put));
+        }
+        Ok(step)
+    }
+
+    async fn add_secret(
+        &mut self,
+        grant: &Authorized,
+        path: Path,
+        recipe: Option<Recipe>,
+        edit: MetadataEdit,
+    ) -> Result<Step, Refusal> {
+        edit.check(grant.now())?;
+        let record = grant.ledger().record(grant.tenant(), &secrets::secret_name(&path)).await?;
+        let before = record.map(|record| Secret::decode(&record)).transpose().map_err(damaged)?.flatten();
+        let resource = Resource::Secret(path.clone());
+        let Some(before) = before else {
+            allowed(grant, Action::SecretWrite, &resource)?;
+            let recipe = recipe.ok_or_else(|| {
+                Refusal::new(&APPLY_INVALID, "it is not there and no `generate` says how it is made; put it first")
+            })?;
+            let put: Put = crate::secret::generated(grant, path, &recipe, edit).await?;
+            self.commands.push(Box::new(put));
+            return Ok(Step::Create);
+        };
+        allowed(grant, Action::SecretAnnotate, &resource)?;
+        if holds_already(&before, &edit) {
+            return Ok(Step::Keep);
+        }
+        self.commands.push(Box::new(Metadata { path, edit, cas: None }));
+        Ok(Step::Update)
+    }
+
+    /// Takes out what the set no longer names; whether it is there.
+    async fn prune(&mut self, grant: &Authorized, member: &Member) -> Result<bool, Refusal> {
+        let (ledger, tenant) = (grant.ledger(), grant.tenant());
+        match member.kind {
+            Kind::Policy => {
+                let name = PolicyName::parse(&member.name)?;
+                if !holds(grant, &name).await {
+                    return Ok(false);
+                }
+                allowed(grant, Action::PolicyWrite, &Resource::Policy(name.clone()))?;
+                self.policies.push(PolicyChange { name, policy: None });
+            }
+            Kind::Principal => {
+                let name = PrincipalName::parse(&member.name)?;
+                let Some(record) = ledger.record(tenant, &principal::record_name(&name)).await? else {
+                    return Ok(false);
+                };
+                if Principal::decode(&record).map_err(damaged)?.disabled {
+                    return Ok(false);
+                }
+                allowed(grant, Action::PrincipalWrite, &Resource::PrincipalRecord(name.clone()))?;
+                let fresh = EntityId::generate(grant.now(), &*grant.app.parts().entropy).map_err(no_entropy)?;
+                self.commands.push(Box::new(PutPrincipal::new(name, &[], true, fresh)?));
+            }
+            Kind::Secret => {
+                let path = Path::parse(&member.name)?;
+                let Some(record) = ledger.record(tenant, &secrets::secret_name(&path)).await? else { return Ok(false) };
+                let readable = Secret::decode(&record).map_err(damaged)?;
+                if readable.is_none_or(|secret| secret.readable(None, grant.now()).is_err()) {
+                    return Ok(false);
+                }
+                allowed(grant, Action::SecretDelete, &Resource::Secret(path.clone()))?;
+                self.commands.push(Box::new(Delete { path, versions: None, cas: None }));
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// What happens to a thing that is, or is not, as it shall be.
+fn step(same: Option<bool>) -> Step {
+    match same {
+        None => Step::Create,
+        Some(true) => Step::Keep,
+        Some(false) => Step::Update,
+    }
+}
+
+/// Whether the metadata asked for is there.
+fn holds_already(secret: &Secret, edit: &MetadataEdit) -> bool {
+    let mut same = true;
+    if let Edit::Set(labels) = &edit.labels {
+        same &= secret.labels == *labels;
+    }
+    if let Edit::Set(versions) = &edit.max_versions {
+        same &= secret.max_versions == Some(*versions);
+    }
+    same && matches!(edit.expires, Edit::Keep) && matches!(edit.cas_required, Edit::Keep)
+}
+
+fn allowed(grant: &Authorized, action: Action, resource: &Resource) -> Result<(), Refusal> {
+    match grant.also(action, resource) {
+        true => Ok(()),
+        false => Err(Refusal::new(&POLICY_DENIED, format!("this needs `{action}`"))),
+    }
+}
+
+/// A refusal that says which document it is about.
+fn about(member: &Member, refusal: Refusal) -> Refusal {
+    Refusal { detail: format!("{} `{}`: {}", member.kind.word(), member.name, refusal.detail), ..refusal }
+}
+
+/// Applies documents in the server's own name, once: what was applied under this set's name is not applied again.
+///
+/// Says whether anything was done. Errors: as [`apply`] (nothing happened).
+pub async fn first(app: &App, application: Application) -> Result<Option<Position>, Refusal> {
+    if members(&app.parts().ledger, app.parts().home, &application.set).await?.is_some() {
+        return Ok(None);
+    }
+    let grant = crate::bootstrap::as_house(app, Act::apply(), Action::ApplyWrite).await?;
+    let applied = apply(grant, application).await.map(|changed| changed.position);
+    let (position, refusal) = (applied.as_ref().ok().copied(), applied.as_ref().err());
+    crate::bootstrap::record(app, app.parts().home, "bootstrap.apply", position, refusal).await?;
+    applied.map(Some)
+}

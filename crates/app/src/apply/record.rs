@@ -1,0 +1,121 @@
+//! What is stored of an application: the members of each set, so that what is no longer among them can be pruned.
+
+use ledger::code::BUG;
+use ledger::{Command, Context, Damaged, Event, EventRef, Halt, Outcome, RecordKind, RecordName, Refusal, Rules, View};
+use serde::{Deserialize, Serialize};
+
+/// Event: documents were applied.
+pub const APPLIED: &str = "documents.applied";
+
+/// What a document is about.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Kind {
+    /// A policy.
+    Policy,
+    /// A principal.
+    Principal,
+    /// A secret: never its value.
+    Secret,
+}
+
+impl Kind {
+    /// The word for it in documents.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Policy => "policy",
+            Kind::Principal => "principal",
+            Kind::Secret => "secret",
+        }
+    }
+}
+
+/// A thing that a set holds.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Member {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name or path.
+    pub name: String,
+}
+
+/// The record of a set, and the event that writes it.
+#[derive(Serialize, Deserialize)]
+enum Stored {
+    V1 { set: String, members: Vec<Member> },
+}
+
+fn record_name(set: &str) -> RecordName {
+    RecordName::new(RecordKind::APPLIED, [set])
+}
+
+/// The members of a set as applied last. Errors: `storage.damaged`.
+pub(super) async fn members(
+    ledger: &ledger::Ledger,
+    tenant: crypto::id::TenantId,
+    set: &str,
+) -> Result<Option<Vec<Member>>, Refusal> {
+    let record = ledger.record(tenant, &record_name(set)).await?;
+    record.map(|record| decode(&record)).transpose().map_err(crate::authenticate::damaged)
+}
+
+fn decode(bytes: &[u8]) -> Result<Vec<Member>, Damaged> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((Stored::V1 { members, .. }, [])) => Ok(members),
+        _ => Err(Damaged("record of applied documents".into())),
+    }
+}
+
+/// Says what a set holds from now on.
+#[derive(Debug)]
+pub(super) struct Remember {
+    pub(super) set: String,
+    pub(super) members: Vec<Member>,
+}
+
+impl Command for Remember {
+    fn reads(&self) -> Vec<RecordName> {
+        Vec::new()
+    }
+
+    fn decide(&self, _: &View, _: &Context<'_>) -> Result<Outcome, Halt> {
+        let stored = Stored::V1 { set: self.set.clone(), members: self.members.clone() };
+        let body = postcard::to_allocvec(&stored).map_err(|_| Refusal::new(&BUG, "a stored form does not encode"))?;
+        Ok(Outcome::new(vec![Event { kind: APPLIED, body }], Vec::new()))
+    }
+}
+
+/// The rules of applied sets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ApplyRules;
+
+impl Rules for ApplyRules {
+    fn kinds(&self) -> &'static [&'static str] {
+        &[APPLIED]
+    }
+
+    fn touches(&self, event: &EventRef<'_>) -> Result<Vec<RecordName>, Damaged> {
+        match postcard::take_from_bytes(event.body) {
+            Ok((Stored::V1 { set, .. }, [])) => Ok(vec![record_name(&set)]),
+            _ => Err(Damaged(APPLIED.into())),
+        }
+    }
+
+    fn evolve(&self, _: &RecordName, _: Option<&[u8]>, event: &EventRef<'_>) -> Result<Option<Vec<u8>>, Damaged> {
+        Ok(Some(event.body.to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_forms_of_version_1_keep_their_bytes() {
+        let members =
+            vec![Member { kind: Kind::Policy, name: "p".into() }, Member { kind: Kind::Secret, name: "a/b".into() }];
+        let body = postcard::to_allocvec(&Stored::V1 { set: "main".into(), members: members.clone() }).unwrap();
+        assert_eq!(body, b"\x00\x04main\x02\x00\x01p\x02\x03a/b");
+        assert_eq!(decode(&body).unwrap(), members);
+        assert!(decode(&body[..body.len() - 1]).is_err() && decode(b"").is_err());
+    }
+}

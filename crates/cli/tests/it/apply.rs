@@ -1,0 +1,77 @@
+//! `aumbry apply` and a start that finds its documents, through the real binary.
+
+use crate::command::with;
+use crate::house::House;
+
+const FIRST: &str = "\
+kind: principal
+name: app
+spec:
+  roles: [reader]
+---
+kind: policy
+name: readers
+spec:
+  file: readers.cedar
+---
+kind: secret
+name: db/password
+spec:
+  labels: { team: web }
+  generate: { length: 24 }
+";
+
+const READERS: &str =
+    "permit (principal in Role::\"reader\", action == Action::\"secret.read\", resource in Path::\"db\");";
+
+#[test]
+fn documents_in_a_file_are_shown_applied_and_pruned() {
+    let house = House::start();
+    let folder = tempfile::tempdir().unwrap();
+    let (file, cedar) = (folder.path().join("house.yaml"), folder.path().join("readers.cedar"));
+    std::fs::write(&file, FIRST).unwrap();
+    std::fs::write(&cedar, READERS).unwrap();
+    let place = file.to_str().unwrap();
+    let shown = house.run(&["apply", "-f", place, "--diff"]);
+    assert_eq!((shown.code, shown.text()), (1, "+ principal app\n+ policy readers\n+ secret db/password\n"));
+    house.run(&["get", "db/password"]).failed(5, "secret.not_found");
+    house.run(&["apply", "-f", folder.path().to_str().unwrap()]).ok();
+    assert_eq!(house.run(&["get", "db/password"]).ok().text().len(), 24);
+    let token = house.run(&["session", "issue", "app"]).ok().text().trim().to_owned();
+    with(house.with_token(&token), &["get", "db/password"]).ok();
+    house.run(&["apply", "-f", place, "--diff"]).ok();
+    std::fs::write(&file, FIRST.replace("team: web", "team: ops")).unwrap();
+    assert!(house.run(&["apply", "-f", place, "--diff"]).text().contains("~ secret db/password"));
+    std::fs::write(&file, "kind: principal\nname: app\nspec: { roles: [reader] }\n").unwrap();
+    let pruned = house.run(&["--json", "apply", "-f", place, "--prune"]).ok().json();
+    assert_eq!(pruned["steps"][1]["step"], "prune");
+    house.run(&["get", "db/password"]).failed(5, "secret.deleted");
+    with(house.with_token(&token), &["get", "db/password"]).failed(4, "policy.denied");
+    for (bad, told) in [
+        ("kind: secret\nname: a\nspec: { value: hunter2 }\n", "apply.invalid"),
+        ("kind: secret\nname: a\nvalue: hunter2\n", "house.yaml"),
+        ("kind: thing\nname: a\n", "apply.invalid"),
+        ("kind: secret\nname: ../a\n", "document 1"),
+        ("hunter2", "house.yaml"),
+    ] {
+        std::fs::write(&file, bad).unwrap();
+        house.run(&["apply", "-f", place]).failed(2, told).hides("hunter2");
+    }
+    house.run(&["apply", "-f", "/nowhere/x.yaml"]).failed(2, "/nowhere/x.yaml");
+}
+
+#[test]
+fn a_first_start_finds_its_documents_and_a_later_one_leaves_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("1.yaml"), FIRST).unwrap();
+    std::fs::write(folder.path().join("readers.cedar"), READERS).unwrap();
+    let flag: &'static str = format!("init.documents={}", folder.path().display()).leak();
+    let flags: &'static [&'static str] = Vec::from(["--set", flag]).leak();
+    let mut house = House::start_with(flags);
+    let made = house.run(&["get", "db/password"]).ok();
+    assert_eq!(made.text().len(), 24);
+    house.run(&["policy", "rm", "readers"]).ok();
+    house.kill_and_start();
+    assert_eq!(house.run(&["get", "db/password"]).ok().text(), made.text());
+    house.run(&["policy", "get", "readers"]).failed(5, "policy.not_found");
+}
