@@ -10,8 +10,8 @@ pub const ERASED: &str = "auth.erased";
 /// Most records of one step.
 pub const ERASE_STEP: usize = 400;
 
-/// Kinds of records of this crate, and the folders they stand in.
-pub const ERASED_PLACES: [(RecordKind, &[&str]); 7] = [
+/// Kinds of records that belong to a tenant's rights and configuration, and the folders they stand in.
+pub const ERASED_PLACES: [(RecordKind, &[&str]); 8] = [
     (RecordKind::SESSION, &[]),
     (RecordKind::SESSION, &["id"]),
     (RecordKind::SESSION, &["swept"]),
@@ -19,6 +19,7 @@ pub const ERASED_PLACES: [(RecordKind, &[&str]); 7] = [
     (RecordKind::POLICY, &[]),
     (RecordKind::PRINCIPAL, &["entity"]),
     (RecordKind::PRINCIPAL, &[]),
+    (RecordKind::APPLIED, &[]),
 ];
 
 #[derive(Serialize, Deserialize)]

@@ -240,6 +240,10 @@ pub async fn login(app: &App, arrival: Arrival, token: SecretText) -> Reply<Chan
         Err(refusal) => return app.refuse(stub, refusal).await,
     };
     let stub = stub.of(tenant);
+    if app.tenants().admit(app, tenant).await.is_err() {
+        // Nobody is known yet, and nobody is told why.
+        return app.refuse(stub, login::refused()).await;
+    }
     let Some(digest) = login::token_digest(token.expose()) else {
         return app.refuse(stub, login::refused()).await;
     };
