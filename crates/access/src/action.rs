@@ -98,6 +98,12 @@ actions! {
     ApplyRead = "apply.read", "apply", [System];
     /// Apply documents; each change needs its own right too.
     ApplyWrite = "apply.write", "apply", [System];
+    /// See backups and fetch them. They are sealed, and hold everything.
+    BackupRead = "backup.read", "backup", [System];
+    /// Make a backup.
+    BackupCreate = "backup.create", "backup", [System];
+    /// Remove a backup.
+    BackupRemove = "backup.remove", "backup", [System];
 }
 
 impl Action {
@@ -118,6 +124,7 @@ impl Action {
             "seal" => Part::Seal,
             "tenant" => Part::Tenants,
             "apply" => Part::Documents,
+            "backup" => Part::Backups,
             "own" if self == Action::OperationOwn => Part::Operations,
             "own" => Part::Sessions,
             _ => return None,

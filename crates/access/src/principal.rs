@@ -238,6 +238,76 @@ impl Command for PutPrincipal {
     }
 }
 
+/// How far a restored store moves epochs on: farther than any life that was lost can have moved them.
+const EPOCHS_LOST_MAX: u64 = 1_000_000;
+
+/// Ends everything that was ever issued to a principal, also what this store does not know of, because it was issued in a life
+/// of the store that was lost. Issue it with `Actor::SYSTEM`.
+#[derive(Debug)]
+pub struct EndEverything {
+    name: PrincipalName,
+    /// Roles it keeps at most.
+    roles: Option<Vec<Box<str>>>,
+    disable: bool,
+}
+
+impl EndEverything {
+    /// Of the principal of this name.
+    pub fn of(name: PrincipalName) -> EndEverything {
+        EndEverything { name, roles: None, disable: false }
+    }
+
+    /// Takes away what the lost life had taken away, too: roles it did not have any more, and all of it if it was disabled.
+    #[must_use]
+    pub fn known(self, told: Told) -> EndEverything {
+        EndEverything { roles: Some(told.roles), disable: told.disabled, ..self }
+    }
+}
+
+impl Command for EndEverything {
+    fn reads(&self) -> Vec<RecordName> {
+        vec![record_name(&self.name)]
+    }
+
+    fn takes_away(&self) -> bool {
+        true
+    }
+
+    /// Errors: `principal.not_found` (nothing happened). Reply: entity and epoch.
+    fn decide(&self, view: &View, _: &Context<'_>) -> Result<Outcome, Halt> {
+        let missing = || Refusal::new(&code::PRINCIPAL_NOT_FOUND, "there is no principal of this name");
+        let before = Principal::decode(view.get(&record_name(&self.name))?.ok_or_else(missing)?)?;
+        let keeps = |role: &str| self.roles.as_ref().is_none_or(|roles| roles.iter().any(|kept| &**kept == role));
+        written(Written::V1 {
+            entity: before.entity,
+            name: self.name.as_str().to_owned(),
+            roles: before.roles.iter().filter(|role| keeps(role)).cloned().collect(),
+            epoch: before.epoch.saturating_add(EPOCHS_LOST_MAX),
+            disabled: before.disabled || self.disable,
+        })
+    }
+}
+
+/// What an event says a principal is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// Its name.
+    pub name: PrincipalName,
+    /// Its roles.
+    pub roles: Vec<Box<str>>,
+    /// Whether it may do nothing.
+    pub disabled: bool,
+}
+
+impl Told {
+    /// Reads the body of a [`WRITTEN`] event. Errors: `Damaged`.
+    pub fn decode(body: &[u8]) -> Result<Told, Damaged> {
+        let Written::V1 { name, roles, disabled, .. } = decode(WRITTEN, body)?;
+        let name = PrincipalName::parse(&name).map_err(|_| Damaged(WRITTEN.into()))?;
+        Ok(Told { name, roles, disabled })
+    }
+}
+
 /// What a principal's command answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum PrincipalReply {

@@ -70,11 +70,13 @@ pub enum Part {
     Tenants,
     /// Documents that are applied.
     Documents,
+    /// Backups of the whole.
+    Backups,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Part; 10] = [
+    pub const ALL: [Part; 11] = [
         Part::Ledger,
         Part::Access,
         Part::Keys,
@@ -85,6 +87,7 @@ impl Part {
         Part::Operations,
         Part::Tenants,
         Part::Documents,
+        Part::Backups,
     ];
 
     /// Its id in policies.
@@ -100,6 +103,7 @@ impl Part {
             Part::Operations => "operations",
             Part::Tenants => "tenants",
             Part::Documents => "documents",
+            Part::Backups => "backups",
         }
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod apply;
+pub mod backup;
 pub mod key;
 pub mod ledger;
 pub mod operation;

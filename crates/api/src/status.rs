@@ -27,6 +27,9 @@ pub struct Status {
     /// What is in the way of all requests, or of changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hindrance: Option<String>,
+    /// What is in nobody's way, and somebody should see to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
     /// Its time.
     pub time: Timestamp,
 }

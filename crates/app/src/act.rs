@@ -131,6 +131,14 @@ acts! {
     APPLY_PLAN = "apply.plan", [ApplyRead, ApplyWrite], Read;
     /// Apply documents.
     APPLY = "apply.apply", [ApplyWrite], Change;
+    /// See which backups there are.
+    BACKUP_LIST = "backup.list", [BackupRead], Read, cluster;
+    /// Fetch a piece of a backup.
+    BACKUP_READ = "backup.read", [BackupRead], Read, cluster;
+    /// Make a backup.
+    BACKUP_CREATE = "backup.create", [BackupCreate], Change, cluster;
+    /// Remove a backup.
+    BACKUP_REMOVE = "backup.remove", [BackupRemove], Change, cluster;
     /// Ask what became of an operation.
     OPERATION_READ = "operation.read", [OperationOwn], Read;
 }
@@ -413,6 +421,26 @@ impl Act {
     /// Apply documents.
     pub fn apply() -> Act {
         Act::system(&APPLY, Part::Documents)
+    }
+
+    /// See which backups there are.
+    pub fn backup_list() -> Act {
+        Act::system(&BACKUP_LIST, Part::Backups)
+    }
+
+    /// Fetch a piece of a backup.
+    pub fn backup_read() -> Act {
+        Act::system(&BACKUP_READ, Part::Backups)
+    }
+
+    /// Make a backup.
+    pub fn backup_create() -> Act {
+        Act::system(&BACKUP_CREATE, Part::Backups)
+    }
+
+    /// Remove a backup.
+    pub fn backup_remove() -> Act {
+        Act::system(&BACKUP_REMOVE, Part::Backups)
     }
 
     /// Ask what became of an operation.

@@ -62,6 +62,11 @@ impl Authorized {
         self.circumstances.now
     }
 
+    /// What a repetition of this request has in common with it: digest of tenant, principal, route and the caller's key.
+    pub fn repeats(&self) -> Option<[u8; 16]> {
+        self.idempotency.map(|idempotency| idempotency.key)
+    }
+
     /// The right that was enough, of those the act names.
     pub(crate) fn right(&self) -> Action {
         self.by

@@ -79,6 +79,10 @@ pub(crate) enum Command {
     /// What protects the root key while the server is down
     #[command(subcommand)]
     Seal(verb::seal::Seal),
+    /// Make a backup, and bring it here where a file is named
+    Backup(verb::backup::Backup),
+    /// Restore a backup into a data folder; no server may run on it
+    Restore(verb::restore::Restore),
     /// Check this client: configuration, login, server
     Doctor,
     /// Print the OpenAPI document of the native API
@@ -117,6 +121,8 @@ impl Command {
             Self::Access(verb) => verb.run(global).await,
             Self::Keys(verb) => verb.run(global).await,
             Self::Seal(verb) => verb.run(global).await,
+            Self::Backup(verb) => verb.run(global).await,
+            Self::Restore(verb) => verb.run(global).await,
             Self::Doctor => verb::doctor::run(global).await,
             Self::Completions(verb) => verb.run(),
         }

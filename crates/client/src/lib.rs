@@ -16,6 +16,7 @@ mod access;
 mod address;
 mod answer;
 mod apply;
+mod backup;
 mod error;
 mod key;
 mod ledger;
@@ -32,6 +33,7 @@ pub mod verify;
 
 pub use access::Access;
 pub use apply::Documents;
+pub use backup::Backups;
 pub use error::Error;
 pub use key::Keys;
 pub use ledger::Ledger;

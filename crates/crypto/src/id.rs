@@ -167,6 +167,10 @@ timed_id!(
     /// One unit of work, by which a caller asks later whether it took effect.
     OperationId, "evt_"
 );
+timed_id!(
+    /// A backup, by which its file is named.
+    BackupId, "bak_"
+);
 random_id!(
     /// A sealed blob.
     BlobId, 16

@@ -241,6 +241,20 @@ codes! {
     SEAL_INVALID = "seal.invalid", Sealed, 503, "start with the key file that belongs to this store";
     /// A key that is in use or in rotation.
     KEY_BUSY = "key.busy", Conflict, 409, "wait for the running rotation to end; `aumbry keys list` shows it";
+    /// There is no such backup.
+    BACKUP_NOT_FOUND = "backup.not_found", NotFound, 404, "list the backups to see which there are";
+    /// A backup is being made, checked or removed.
+    BACKUP_BUSY = "backup.busy", Conflict, 409, "wait until the running backup has ended; the list shows it";
+    /// A backup could not be written or read.
+    BACKUP_FAILED = "backup.failed", Unavailable, 503, "look at the volume of the backup folder; the server's log says more";
+    /// What is no backup.
+    BACKUP_UNREADABLE = "backup.unreadable", Invalid, 400, "name a file that a backup was written to";
+    /// A backup of a later version.
+    BACKUP_NEWER = "backup.newer", Invalid, 400, "use the version that made it, or a later one";
+    /// A backup that this seal does not open.
+    BACKUP_FOREIGN = "backup.foreign", Invalid, 400, "use the seal that was in force when the backup was made";
+    /// A backup that is not as it was written.
+    BACKUP_DAMAGED = "backup.damaged", Corrupt, 500, "use another backup; this one is not as it was written";
     /// No randomness.
     ENTROPY_FAILED = "entropy.failed", Unavailable, 503, "the server's random source failed; nothing was made";
     /// A key reached its limit of encryptions.

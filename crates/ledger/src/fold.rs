@@ -176,12 +176,16 @@ impl Folder {
 
     /// One fold of everything committed so far.
     pub(crate) async fn fold(&mut self) -> Result<(), Refusal> {
+        let state = Arc::clone(&self.state);
+        let mut whole = state.folding.lock().await;
         let asked = self.state.drops_asked.load(Ordering::Acquire);
         let Some(mut snapshot) = self.snapshot() else {
             self.sweep(asked).await?;
+            *whole = true;
             self.folded.send_modify(|_| ());
             return Ok(());
         };
+        *whole = false;
         let first = self.first_run(&snapshot)?;
         apply(&self.state, first).await?;
         let now = self.clock.monotonic();
@@ -202,6 +206,7 @@ impl Folder {
             snapshot.records.iter().filter(|(_, _, slot)| slot.record.is_none()).map(|(key, _, _)| *key).collect();
         self.state.folded(snapshot.upto);
         self.folded.send_replace(snapshot.upto);
+        *whole = true;
         Ok(())
     }
 

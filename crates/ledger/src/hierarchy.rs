@@ -10,7 +10,7 @@ use crate::ring::{Maker, Purpose, RingPut};
 use crate::tenants::tenant_record;
 use crate::unit::{Command, Context, Event, Halt, Outcome, RecordName, View};
 use crypto::aead::Header;
-use crypto::id::{KeyId, TenantId};
+use crypto::id::{BackupId, KeyId, TenantId};
 use crypto::seam::{Seal, WallMs};
 use std::sync::Arc;
 use storage::{Key, Kind, Place};
@@ -223,6 +223,14 @@ impl Ledger {
         self.change_ring(RingChange { reads: Vec::new(), absent: None, events, rings, drops }).await?;
         *self.inner.seal.write() = seal;
         Ok(())
+    }
+
+    /// Says that this ledger came out of a backup and goes on from there; `known` entries were in its earlier life, 0 for
+    /// nobody knows.
+    pub async fn note_restored(&self, backup: BackupId, entries: u64, known: u64) -> Result<(), Refusal> {
+        let events = vec![HouseEvent::Restored { backup, entries, known }.event(house::LEDGER_RESTORED)?];
+        let (rings, drops) = (Vec::new(), Vec::new());
+        self.change_ring(RingChange { reads: Vec::new(), absent: None, events, rings, drops }).await
     }
 
     async fn change_ring(&self, change: RingChange) -> Result<(), Refusal> {

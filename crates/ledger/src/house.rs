@@ -5,7 +5,7 @@ use crate::tenants::{
     StoredTenant, StoredTenantName, Tenant, TenantLimits, TenantState, tenant_id_record, tenant_record,
 };
 use crate::unit::{Damaged, Event, EventRef, RecordName, Rules};
-use crypto::id::{KeyId, TenantId};
+use crypto::id::{BackupId, KeyId, TenantId};
 use serde::{Deserialize, Serialize};
 
 /// The ledger's first entry.
@@ -24,6 +24,8 @@ pub const KEY_REWRAPPED: &str = "key.rewrapped";
 pub const KEY_DESTROYED: &str = "key.destroyed";
 /// The root key rests under another seal.
 pub const SEAL_REKEYED: &str = "seal.rekeyed";
+/// The ledger came out of a backup and goes on from there; what came after the backup in its earlier life is lost.
+pub const LEDGER_RESTORED: &str = "ledger.restored";
 
 /// Body of the ledger's own events.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -70,6 +72,15 @@ pub enum HouseEvent {
         /// Its name, free again.
         name: String,
     },
+    /// The backup a ledger came out of.
+    Restored {
+        /// Its id.
+        backup: BackupId,
+        /// Entries in it.
+        entries: u64,
+        /// Entries that the earlier life is known to have had; 0 when nothing is known of it.
+        known: u64,
+    },
 }
 
 impl HouseEvent {
@@ -103,6 +114,7 @@ impl Rules for HouseRules {
             KEY_REWRAPPED,
             KEY_DESTROYED,
             SEAL_REKEYED,
+            LEDGER_RESTORED,
         ]
     }
 

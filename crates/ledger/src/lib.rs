@@ -6,6 +6,7 @@
 mod absorb;
 pub mod access_log;
 mod anchor;
+pub mod backup;
 mod build;
 pub mod code;
 mod committer;

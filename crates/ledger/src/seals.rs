@@ -11,6 +11,9 @@ use storage::Op;
 /// Seals reserved at once.
 const BLOCK: u64 = 1 << 22;
 
+/// Begins the names of counts.
+pub(crate) const PREFIX: &[u8] = b"seals/";
+
 fn name(id: KeyId) -> String {
     format!("seals/{id}")
 }

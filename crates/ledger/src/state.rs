@@ -133,6 +133,9 @@ pub(crate) struct State {
     broken: AtomicBool,
     /// Woken when the store broke for good.
     pub(crate) on_broken: Notify,
+    /// Held while a fold moves things, and by whoever needs them to hold still. Whether what is stored in places of its own
+    /// is exactly as of the fold's watermark: not after a fold that was cut off.
+    pub(crate) folding: tokio::sync::Mutex<bool>,
 }
 
 impl State {
@@ -158,6 +161,7 @@ impl State {
             sparing: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             on_broken: Notify::new(),
+            folding: tokio::sync::Mutex::new(false),
         }
     }
 

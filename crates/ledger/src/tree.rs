@@ -127,19 +127,24 @@ impl Tree {
 
     /// Signs the tree as it is. The public key is kept beside the checkpoint, for checks without the seal.
     pub(crate) fn sign(&mut self, state: &State) -> Result<Vec<Op>, Refusal> {
-        let keys = state.ring.tenant(TenantId::SYSTEM)?;
-        let signer = keys
-            .checkpoint
-            .as_ref()
-            .ok_or_else(|| Refusal::new(&code::SEAL_SEALED, "the checkpoint key is not loaded"))?;
-        let note = sign_checkpoint(state.origin()?, self.size(), &self.root(), &signer.key);
-        let verifier = VerifierKey::new(state.origin()?.clone(), signer.key.public()).to_string();
+        let (note, verifier) = self.signed(state)?;
         let ops = vec![
             Op::Put(meta_key(state.shard, "verifier"), verifier.into_bytes().into()),
             Op::Put(meta_key(state.shard, "checkpoint"), note.clone().into_bytes().into()),
         ];
         self.note = Some((self.size(), note));
         Ok(ops)
+    }
+
+    /// A checkpoint of the tree as it is, and the key it is signed with.
+    pub(crate) fn signed(&self, state: &State) -> Result<(String, String), Refusal> {
+        let keys = state.ring.tenant(TenantId::SYSTEM)?;
+        let signer = keys
+            .checkpoint
+            .as_ref()
+            .ok_or_else(|| Refusal::new(&code::SEAL_SEALED, "the checkpoint key is not loaded"))?;
+        let note = sign_checkpoint(state.origin()?, self.size(), &self.root(), &signer.key);
+        Ok((note, VerifierKey::new(state.origin()?.clone(), signer.key.public()).to_string()))
     }
 
     /// Bytes of a tile of the folded tree.

@@ -1,7 +1,8 @@
 //! From a checked configuration to a server that is bound and opened but answers nothing yet.
 
+use crate::backup::{self, Keeper};
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{BackupSection, Config, Keep};
 use crate::files;
 use crate::listener::{Answer, Connections, Limits, Listener};
 use crate::places::Places;
@@ -14,7 +15,7 @@ use crate::surroundings::House;
 use crate::tasks::{TokioDelay, TokioTasks};
 use crate::tls::{Identity, OwnCertificates, TlsFiles};
 use app::App;
-use crypto::seam::{Clock, Entropy, SystemEntropy};
+use crypto::seam::{Clock, Entropy, Seal, SystemEntropy};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use ledger::access_log::{AccessLog, Sink};
@@ -92,6 +93,7 @@ pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Bui
         home,
     });
     let connections = Arc::new(Connections::default());
+    let backups = keeper(config, places, &ledger, Arc::clone(&seal) as Arc<dyn Seal>, &seams);
     let house = House {
         ledger: ledger.clone(),
         log: log.clone(),
@@ -99,6 +101,7 @@ pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Bui
         entropy: Arc::clone(&seams.entropy),
         connections: Arc::clone(&connections),
         clock: seams.system_clock.clone(),
+        backups: backups.clone(),
     };
     let identity = Identity::load(tls_files(config, places, &*seams.clock)?).map_err(|error| {
         let hint = "put right the files that `tls.certificate` and `tls.key` name";
@@ -124,6 +127,7 @@ pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Bui
         drivers,
         rotate_every,
         retention,
+        backups,
         streams,
         drain,
         storage,
@@ -153,6 +157,7 @@ pub(crate) fn rules() -> Vec<Arc<dyn ledger::Rules>> {
         Arc::new(access::AccessRules),
         Arc::new(app::keys::KeyRules),
         Arc::new(app::apply::ApplyRules),
+        Arc::new(app::backup::BackupRules),
     ]
 }
 
@@ -212,6 +217,15 @@ fn tls_files(config: &Config, places: &Places, clock: &dyn Clock) -> Result<TlsF
         }
         _ => Ok(OwnCertificates::new(places.tls.clone(), &config.tls.names.0).ready(clock)?),
     }
+}
+
+fn keeper(config: &Config, places: &Places, ledger: &Ledger, seal: Arc<dyn Seal>, seams: &Seams) -> Keeper {
+    // A folder on the same disk is no place to fill by itself.
+    let every = if config.backup.folder.0.is_some() { config.backup.every } else { Keep::Always };
+    let BackupSection { keep, keep_for, verify, .. } = config.backup;
+    let settings = backup::Settings { every, keep, keep_for, verify };
+    let (clock, entropy) = (Arc::clone(&seams.clock), Arc::clone(&seams.entropy));
+    Keeper::new(places.backups.clone(), settings, ledger.clone(), seal, clock, entropy)
 }
 
 fn listener_limits(config: &Config) -> Limits {

@@ -3,6 +3,7 @@
 //! [`serve()`] is the whole life of a server process; [`build()`] and [`Built::run`] are its two halves for tests and for
 //! whoever brings a clock or a store of their own. [`offline`] works on a data folder without a server.
 
+pub mod backup;
 mod build;
 pub mod clock;
 pub mod config;

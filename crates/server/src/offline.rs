@@ -42,7 +42,7 @@ pub struct OfflineError {
 }
 
 impl OfflineError {
-    fn new(class: Class, why: impl std::fmt::Display) -> OfflineError {
+    pub(crate) fn new(class: Class, why: impl std::fmt::Display) -> OfflineError {
         OfflineError { class, why: why.to_string() }
     }
 
@@ -173,7 +173,7 @@ async fn open(data: &Path) -> Result<Arc<Sqlite>, OfflineError> {
     Ok(Arc::new(opened?))
 }
 
-async fn inspect(data: &Path) -> Result<Arc<Sqlite>, OfflineError> {
+pub(crate) async fn inspect(data: &Path) -> Result<Arc<Sqlite>, OfflineError> {
     let data = data.to_path_buf();
     let opened = tokio::task::spawn_blocking(move || Sqlite::inspect(&data)).await.map_err(failed)?;
     Ok(Arc::new(opened?))
@@ -183,12 +183,12 @@ fn verifier_key(text: &str) -> Result<VerifierKey, OfflineError> {
     text.trim().parse().map_err(|_bad| OfflineError::new(Class::Invalid, "the key is no verifier key"))
 }
 
-fn open_seal(path: &Path) -> Result<Arc<KeyFileSeal>, OfflineError> {
+pub(crate) fn open_seal(path: &Path) -> Result<Arc<KeyFileSeal>, OfflineError> {
     let opened = KeyFileSeal::open(path, &SystemEntropy::new(), false);
     opened.map(|(seal, _)| Arc::new(seal)).map_err(|error| OfflineError::new(Class::Invalid, error))
 }
 
-async fn open_ledger(storage: Arc<dyn Storage>, seal: Arc<KeyFileSeal>) -> Result<Opened, Refusal> {
+pub(crate) async fn open_ledger(storage: Arc<dyn Storage>, seal: Arc<dyn Seal>) -> Result<Opened, Refusal> {
     let parts = ledger::Parts {
         storage,
         shard: SHARD,

@@ -17,6 +17,8 @@ pub struct Places {
     pub tls: PathBuf,
     /// Segments of the access log.
     pub access: PathBuf,
+    /// Backups.
+    pub backups: PathBuf,
 }
 
 impl Places {
@@ -35,6 +37,7 @@ impl Places {
             login: near("owner.login"),
             tls: data.join("tls"),
             access: data.join("access"),
+            backups: config.backup.folder.0.clone().unwrap_or_else(|| data.join("backups")),
             data,
         }
     }

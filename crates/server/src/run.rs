@@ -1,5 +1,6 @@
 //! A built server: running it, and ending it so that nothing that was answered is lost.
 
+use crate::backup::Keeper;
 use crate::listener::{Connections, Listener};
 use crate::retention::Retention;
 use crate::sinks::StreamSink;
@@ -38,6 +39,7 @@ pub struct Built {
     pub(crate) drivers: Vec<JoinHandle<()>>,
     pub(crate) rotate_every: Duration,
     pub(crate) retention: Retention,
+    pub(crate) backups: Keeper,
     pub(crate) streams: Vec<Arc<StreamSink>>,
     pub(crate) drain: Duration,
     pub(crate) storage: Arc<dyn Storage>,
@@ -77,6 +79,7 @@ impl Built {
             tokio::spawn(tasks::sweep_tokens(app.clone(), ending.clone())),
             tokio::spawn(tasks::empty_tenants(app.clone(), ending.clone())),
             tokio::spawn(self.retention.run(log.clone(), ledger.clone(), ending.clone())),
+            tokio::spawn(self.backups.run(ending.clone())),
             tokio::spawn(tasks::remake_rows(app.clone(), ledger.head().size)),
         ];
         let serving = tokio::spawn(listener.serve(door, connections, ending, drain));

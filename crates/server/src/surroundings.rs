@@ -1,5 +1,6 @@
 //! What the door shows of the server around it, and the one act that touches the key file.
 
+use crate::backup::{self, Keeper};
 use crate::clock::SystemClock;
 use crate::listener::Connections;
 use crate::seal::KeyFileSeal;
@@ -9,7 +10,7 @@ use futures::future::BoxFuture;
 use ledger::Class;
 use ledger::access_log::AccessLog;
 use ledger::code::SEAL_INVALID;
-use rest::{Gauge, Surroundings};
+use rest::{Backups, Gauge, Surroundings};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub(crate) struct House {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) clock: Option<Arc<SystemClock>>,
+    pub(crate) backups: Keeper,
 }
 
 /// What is told while the store has no room.
@@ -48,6 +50,10 @@ impl Surroundings for House {
         } else {
             None
         }
+    }
+
+    fn warning(&self) -> Option<&'static str> {
+        self.backups.is_failing().then_some(backup::FAILED)
     }
 
     fn gauges(&self) -> Vec<Gauge> {
@@ -93,7 +99,12 @@ impl Surroundings for House {
             all.push(count("aumbry_clock_steps_back_total", "Steps back of the wall clock.", clock.steps_back()));
         }
         all.extend(self.sink_gauges());
+        all.extend(self.backups.gauges());
         all
+    }
+
+    fn backups(&self) -> Arc<dyn Backups> {
+        Arc::new(self.backups.clone())
     }
 
     fn rekey(&self, grant: Authorized) -> BoxFuture<'static, Result<String, Refusal>> {

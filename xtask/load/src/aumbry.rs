@@ -34,9 +34,15 @@ pub(crate) struct Aumbry {
 impl Aumbry {
     /// `aumbry serve --dev` on a data folder, waiting until it says it is ready.
     pub(crate) fn start(plan: &Plan, data: &str, core: Option<Core>) -> Result<Self, Fail> {
+        Self::start_with(plan, data, core, &[])
+    }
+
+    /// The same with keys of the configuration.
+    pub(crate) fn start_with(plan: &Plan, data: &str, core: Option<Core>, keys: &[&str]) -> Result<Self, Fail> {
         let log = File::create(plan.folder.join(format!("{data}.log")))?;
         let mut command = Command::new(plan.binaries.join("aumbry"));
         command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir"]).arg(Self::folder(plan, data));
+        command.args(keys.iter().flat_map(|key| ["--set", key]));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let began = Instant::now();
         let mut process = Owned(machine::start(command, core)?);
@@ -89,6 +95,15 @@ impl Aumbry {
         let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
         let (status, body) =
             ask(&self.peer, link::request(method, route, &headers, Some(&body.to_string())).as_bytes())?;
+        if !(200..300).contains(&status) {
+            return Err(format!("{method} {route}: {status} {}", String::from_utf8_lossy(&body)).into());
+        }
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// One call as the owner without a body, each a request of its own.
+    pub(crate) fn once(&self, method: &str, route: &str) -> Result<Value, Fail> {
+        let (status, body) = ask(&self.peer, request(method, route, &self.owner, None).as_bytes())?;
         if !(200..300).contains(&status) {
             return Err(format!("{method} {route}: {status} {}", String::from_utf8_lossy(&body)).into());
         }

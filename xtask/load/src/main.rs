@@ -7,6 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
 mod aumbry;
+mod backup;
 mod bao;
 mod bare;
 mod drive;
@@ -45,6 +46,8 @@ enum Part {
     Bao,
     /// A store of a million secrets: reads, writes, starts, memory.
     Scale,
+    /// Backups of that many secrets while they are written, and a restore.
+    Backup,
 }
 
 /// What to measure and for how long.
@@ -132,12 +135,13 @@ fn run(flags: &Flags) -> Result<(), Fail> {
     let plan = Plan::new(flags, folder.path())?;
     let mut report = Report::new(&plan, flags.quick);
     let wanted = |part: Part| flags.only.is_empty() || flags.only.contains(&part);
-    let parts: [(Part, Measure); 6] = [
+    let parts: [(Part, Measure); 7] = [
         (Part::Idle, idle::measure),
         (Part::Noise, reads::noise),
         (Part::Reads, reads::measure),
         (Part::Writes, writes::measure),
         (Part::Bao, bao::measure),
+        (Part::Backup, backup::measure),
         (Part::Scale, scale::measure),
     ];
     for (part, measure) in parts.into_iter().filter(|(part, _)| wanted(*part)) {

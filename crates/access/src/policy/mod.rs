@@ -14,7 +14,10 @@ mod store;
 
 pub use parse::ValidPolicy;
 pub use probe::Probe;
-pub use record::{Checked, PolicyV1, PutPolicy, REMOVED, RemovePolicy, StoredPolicy, WRITTEN, record_name};
+pub use record::{
+    Checked, PolicyV1, PutPolicy, REMOVED, RemovePolicy, StoredPolicy, WRITTEN, name_in_removed, name_in_written,
+    record_name,
+};
 pub use schema::schema_text;
 pub use snapshot::Snapshot;
 pub use store::{Listed, PolicyStore};

@@ -92,6 +92,18 @@ pub(crate) enum Removed {
     V1 { name: String },
 }
 
+/// The policy that a [`WRITTEN`] event is about. Errors: `Damaged`.
+pub fn name_in_written(body: &[u8]) -> Result<PolicyName, Damaged> {
+    let written: Written = decode(WRITTEN, body)?;
+    PolicyName::parse(written.name()).map_err(|_| Damaged(WRITTEN.into()))
+}
+
+/// The policy that a [`REMOVED`] event is about. Errors: `Damaged`.
+pub fn name_in_removed(body: &[u8]) -> Result<PolicyName, Damaged> {
+    let Removed::V1 { name } = decode(REMOVED, body)?;
+    PolicyName::parse(&name).map_err(|_| Damaged(REMOVED.into()))
+}
+
 /// Writes a policy, replacing one of the same name.
 #[derive(Debug)]
 pub struct PutPolicy {

@@ -32,7 +32,7 @@ enum Task {
 }
 
 /// The promise to empty a tenant.
-pub(super) fn begun(tenant: &Tenant, now: WallMs) -> Result<NewIntent, Refusal> {
+pub(crate) fn begun(tenant: &Tenant, now: WallMs) -> Result<NewIntent, Refusal> {
     let task = Task::V1 { tenant: tenant.id, name: tenant.name.clone() };
     let body = postcard::to_allocvec(&task).map_err(|_| Refusal::new(&BUG, "a stored form does not encode"))?;
     Ok(NewIntent { due: now, kind: INTENT, body })

@@ -4,6 +4,7 @@ mod book;
 mod delete;
 
 pub(crate) use book::TenantBook;
+pub(crate) use delete::begun as deletion;
 pub use delete::run_due;
 
 use crate::authenticate::damaged;

@@ -115,6 +115,7 @@ pub(crate) async fn open(storage: Arc<dyn Storage>, clock: Arc<ManualClock>, see
             Arc::new(::access::AccessRules),
             Arc::new(app::keys::KeyRules),
             Arc::new(app::apply::ApplyRules),
+            Arc::new(app::backup::BackupRules),
         ],
         cluster: "test".into(),
         cache_bytes: 1 << 20,

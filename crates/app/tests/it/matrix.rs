@@ -5,7 +5,7 @@ use access::{Action, PolicyName, PrincipalName};
 use app::access_view::{AccessQuery, query};
 use app::secret::{self, Edit, ListQuery, MetadataEdit, Rollback, Scope, Source};
 use app::{ACTS, Act, ActKind, Asked, Mode, keys, ledger_view, policy, principal, session, tenant};
-use crypto::id::OperationId;
+use crypto::id::{BackupId, OperationId};
 
 /// Acts that are not performed by a session: the login has its own tests and rows.
 const EXEMPT: &[&str] = &["session.login"];
@@ -189,6 +189,16 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
         "apply.apply" => {
             let apply = |grant| app::apply::apply(grant, nothing());
             code(who.act(Act::apply(), b"", apply).await.into_outcome())
+        }
+        "backup.list" => code(who.act(Act::backup_list(), b"", |_| async { Ok(()) }).await.into_outcome()),
+        "backup.read" => code(who.act(Act::backup_read(), b"", |_| async { Ok(()) }).await.into_outcome()),
+        "backup.create" => {
+            let id = BackupId::from_bytes([2; 16]);
+            code(who.act(Act::backup_create(), b"", move |grant| app::backup::request(grant, id)).await.into_outcome())
+        }
+        "backup.remove" => {
+            let id = BackupId::from_bytes([2; 16]);
+            code(who.act(Act::backup_remove(), b"", move |grant| app::backup::removing(grant, id)).await.into_outcome())
         }
         "operation.read" => {
             let id = OperationId::from_bytes([1; 16]);

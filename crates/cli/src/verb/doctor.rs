@@ -111,6 +111,9 @@ async fn server(global: &Global, checks: &mut Checks) -> Result<(), Error> {
         None => "not ready".to_owned(),
     };
     checks.add("server", health, format!("{} is {state}, version {}", client.addr(), status.version));
+    if let Some(warning) = &status.warning {
+        checks.add("warning", Health::Bad, warning.as_str());
+    }
     if let Ok(theirs) = status.time.0.parse::<jiff::Timestamp>() {
         let apart = jiff::Timestamp::now().duration_since(theirs).as_secs().unsigned_abs();
         let health = if apart > CLOCKS_APART_MAX_S { Health::Bad } else { Health::Good };

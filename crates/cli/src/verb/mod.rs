@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod apply;
+pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod delete;
 pub(crate) mod diff;
@@ -20,6 +21,7 @@ pub(crate) mod principal;
 pub(crate) mod purge;
 pub(crate) mod put;
 pub(crate) mod render;
+pub(crate) mod restore;
 pub(crate) mod rollback;
 pub(crate) mod run;
 pub(crate) mod seal;

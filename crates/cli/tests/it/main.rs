@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails the test")]
 
 mod apply;
+mod backup;
 mod command;
 mod house;
 mod inject;

@@ -83,6 +83,18 @@ impl<'a> Aad<'a> {
         Self { domain: 9, fields: [key_id(id), None, None, None, None] }
     }
 
+    /// The key of the backup `id`, under the root key.
+    #[must_use]
+    pub const fn backup_key(id: [u8; 16]) -> Self {
+        Self { domain: 11, fields: [Id(id), None, None, None, None] }
+    }
+
+    /// Chunk `index` of the backup whose head has this digest; one chunk is the `last`.
+    #[must_use]
+    pub const fn backup_chunk(head: &'a [u8; 32], index: u64, last: bool) -> Self {
+        Self { domain: 12, fields: [Bytes(head), Long(index), Short(last as u8), None, None] }
+    }
+
     /// The bytes that are authenticated. For implementations of [`crate::seam::Seal`] that do not use this crate's
     /// keys; everything else passes the value on.
     #[must_use]
@@ -162,6 +174,11 @@ mod tests {
             Aad::access_row(a, 0, 1),
             Aad::access_row(a, 1, 0),
             Aad::seal_root(key),
+            Aad::backup_key([1; 16]),
+            Aad::backup_chunk(&[1; 32], 0, false),
+            Aad::backup_chunk(&[2; 32], 0, false),
+            Aad::backup_chunk(&[1; 32], 1, false),
+            Aad::backup_chunk(&[1; 32], 0, true),
         ];
         let distinct: std::collections::BTreeSet<_> = all.iter().map(|aad| aad.to_bytes()).collect();
         assert_eq!(distinct.len(), all.len());

@@ -119,5 +119,9 @@ purpose!(
     CheckpointKey, "checkpoint key", 8, locked: false, Box<Ed25519KeyPair>,
     |bytes: &[u8; 32]| Ed25519KeyPair::from_seed_unchecked(bytes).ok().map(Box::new)
 );
+purpose!(
+    /// The key of one backup.
+    BackupKey, "backup key", 10, locked: false, LessSafeKey, expand
+);
 cold!(SealKey, RootKey, TenantKey, DataKey);
-hot!(LogKey, StateKey);
+hot!(LogKey, StateKey, BackupKey);

@@ -1,6 +1,7 @@
 //! The door itself: the order in which a request is bounded, found, read and answered. Never another order.
 
 use crate::answer::{Answer, Body};
+use crate::backup::Backups;
 use crate::call::{Call, answered, request_text};
 use crate::limits::{BODY_BYTES_MAX, HEADERS_MAX, Limits, TARGET_BYTES_MAX, TOKEN_BYTES_MAX};
 use crate::metrics::{Gauge, Metrics};
@@ -47,10 +48,14 @@ pub trait Surroundings: Send + Sync + std::fmt::Debug {
     fn is_open(&self) -> bool;
     /// What keeps requests, or all changes, from being served now; names nothing that is anybody's.
     fn hindrance(&self) -> Option<&'static str>;
+    /// What serves requests well and somebody should see to all the same.
+    fn warning(&self) -> Option<&'static str>;
     /// Whether requests are served, those that change nothing at least: open, a sink writable, the store whole.
     fn is_ready(&self) -> bool;
     /// Values for the metrics page.
     fn gauges(&self) -> Vec<Gauge>;
+    /// Its backups.
+    fn backups(&self) -> Arc<dyn Backups>;
     /// Replaces the seal's key; answers the seal's name. Took effect? As the refusal's class says.
     fn rekey(&self, grant: Authorized) -> BoxFuture<'static, Result<String, Refusal>>;
 }

@@ -7,6 +7,7 @@
 mod access;
 mod answer;
 mod apply;
+mod backup;
 mod call;
 mod document;
 mod door;
@@ -34,6 +35,7 @@ mod tenant;
 mod time;
 
 pub use answer::Body;
+pub use backup::{Backups, ShownBackup, Stage};
 pub use document::read as read_documents;
 pub use door::{Door, Settings, Surroundings};
 pub use limits::Limits;

@@ -15,6 +15,7 @@ pub(crate) async fn status(call: Box<Call>) -> Answer {
         seal,
         ready: house.surroundings.is_ready(),
         hindrance: house.surroundings.hindrance().map(str::to_owned),
+        warning: house.surroundings.warning().map(str::to_owned),
         time: shown(house.clock.wall()),
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::openapi::{Doc, query_of, schema_of};
 use crate::route::{Route, Takes};
-use crate::{access, apply, key, ledger, open, operation, policy, principal, secret, session, tenant};
+use crate::{access, apply, backup, key, ledger, open, operation, policy, principal, secret, session, tenant};
 use http::Method;
 
 macro_rules! optional {
@@ -156,6 +156,7 @@ fn of_tenants() -> Vec<Route> {
 
 fn of_the_house() -> Vec<Route> {
     use api::access::{AccessQuery, Rows, Segments};
+    use api::backup::{Backup, BackupList, BackupQuery, RemovedBackup};
     use api::key::{KeyList, Rekeyed, RotateKeys, Rotated};
     use api::ledger::{ConsistencyQuery, Entries, EntriesQuery, InclusionQuery, Proof, VerifierKey};
     use api::operation::Operation;
@@ -183,6 +184,14 @@ fn of_the_house() -> Vec<Route> {
             "Replaces a key and wraps what is below it anew."
         POST "/api/v1/seal:rekey" "seal.rekey" key::rekey, Nothing, answer Rekeyed;
             "Replaces the seal's key itself."
+        GET "/api/v1/backups" "backup.list" backup::list, Nothing, answer BackupList;
+            "The backups there are, and one that is being made."
+        POST "/api/v1/backups" "backup.create" backup::create, Nothing, answer Backup;
+            "Begins a backup into the server's backup folder; it goes on behind the answer."
+        GET "/api/v1/backups/{id}" "backup.list" backup::get, Nothing, query BackupQuery, answer Backup;
+            "Shows a backup; with `Accept: application/octet-stream` its bytes, a piece at a time."
+        DELETE "/api/v1/backups/{id}" "backup.remove" backup::remove, Nothing, answer RemovedBackup;
+            "Removes a backup."
         GET "/api/v1/operations/{id}" "operation.read" operation::get, Nothing, answer Operation;
             "Tells whether a change took effect."
         GET "/api/v1/status" "status" open::status, Nothing, answer Status, open true;

@@ -156,3 +156,13 @@ impl SecretEvent {
 pub fn paths_named(event: &EventRef<'_>) -> Result<Vec<String>, Damaged> {
     Ok(SecretEvent::decode(event)?.paths().into_iter().map(str::to_owned).collect())
 }
+
+/// What an event says was purged: the path, and the versions.
+///
+/// Errors: `Damaged` for bytes that do not decode or another kind than [`PURGED`].
+pub fn purged_by(event: &EventRef<'_>) -> Result<(String, Vec<u64>), Damaged> {
+    match SecretEvent::decode(event)? {
+        SecretEvent::Purged(fact) => Ok((fact.path, fact.versions)),
+        _ => Err(Damaged("an event that is no purge".into())),
+    }
+}

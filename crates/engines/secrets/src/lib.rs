@@ -13,7 +13,9 @@ mod record;
 mod reply;
 mod rules;
 
-pub use event::{DELETED, KEYS_REWRAPPED, METADATA_WRITTEN, PURGED, UNDELETED, VERSION_WRITTEN, paths_named};
+pub use event::{
+    DELETED, KEYS_REWRAPPED, METADATA_WRITTEN, PURGED, UNDELETED, VERSION_WRITTEN, paths_named, purged_by,
+};
 pub use folder::{Folder, folder_name};
 pub use record::{Encoding, Labels, Secret, State, Stored, Version, secret_name};
 pub use reply::Reply;

@@ -3,6 +3,7 @@
 
 mod access_log;
 mod ahead;
+mod backup;
 mod crash;
 mod damage;
 mod house;

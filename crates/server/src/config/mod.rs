@@ -12,8 +12,9 @@ mod value;
 pub use sample::sample;
 pub use source::{ALIASES, Entry, Given, Origin};
 pub use tree::{
-    AccessSection, AccessSync, CacheSection, Config, Engine, KEYS, KeysSection, LedgerSection, LimitsSection,
-    LogFormat, LogLevel, LogSection, RestSection, SealSection, ServerSection, StorageSection, TlsSection,
+    AccessSection, AccessSync, BackupSection, CacheSection, Config, Engine, KEYS, KeysSection, LedgerSection,
+    LimitsSection, LogFormat, LogLevel, LogSection, RestSection, SealSection, ServerSection, StorageSection,
+    TlsSection,
 };
 pub use value::{Choice, Keep, List, Location, Raw, Setting, Size, Span};
 

@@ -165,6 +165,20 @@ settings! {
         /// tenant's name key and policies left out.
         danger_stream_names: bool = "false";
     }
+    /// Backups of everything but access rows. They are sealed; a restore needs the seal that was in force when they were made.
+    ["backup"] backup: BackupSection {
+        /// Folder that backups are written to, best on another disk; made with mode 0700.
+        /// Left empty it is `backups` in the data folder, and backups are made on demand only.
+        folder: Location = "";
+        /// Time between two backups, where `folder` is set; `none` makes them on demand only.
+        every: Keep = "24h", "1m" to "none";
+        /// How many are kept. An older one is removed when a newer one is whole and, with `verify`, was restored on trial.
+        keep: u64 = "7", "1" to "10000";
+        /// For how long one is kept besides the newest; `none` leaves it to `keep`.
+        keep_for: Keep = "none", "1m" to "none";
+        /// Whether each backup is tried: restored beside the others, opened with the seal, every value read.
+        verify: bool = "true";
+    }
     /// What the server says about itself on standard error.
     ["log"] log: LogSection {
         /// Least weight of a line.

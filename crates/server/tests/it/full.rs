@@ -9,10 +9,10 @@ use std::process::Command;
 use std::time::Duration;
 
 /// A file system of this many mebibytes, where this user may mount one.
-struct SmallDisk<'a>(&'a Path);
+pub(crate) struct SmallDisk<'a>(&'a Path);
 
 impl SmallDisk<'_> {
-    fn mount(folder: &Path, mebibytes: u64) -> Option<SmallDisk<'_>> {
+    pub(crate) fn mount(folder: &Path, mebibytes: u64) -> Option<SmallDisk<'_>> {
         std::fs::create_dir_all(folder).unwrap();
         let options = format!("size={mebibytes}m,mode=700");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder).output();

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod backup;
 mod canary;
 mod edges;
 mod floods;

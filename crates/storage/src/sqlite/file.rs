@@ -74,16 +74,20 @@ pub(super) fn recognise(folder: &Folder, file: DbFile) -> Result<(), OpenError> 
 }
 
 /// Opens the one connection that writes, and checks that every table and statement is there.
-pub(super) fn writer(folder: &Folder, file: DbFile, cache_kib: u32) -> Result<Connection, OpenError> {
+///
+/// Without `flush` nothing waits for stable storage.
+pub(super) fn writer(folder: &Folder, file: DbFile, cache_kib: u32, flush: bool) -> Result<Connection, OpenError> {
     let failed = |error: rusqlite::Error| opening(file, &error);
     let conn =
         Connection::open_with_flags(folder.file(file), OpenFlags::SQLITE_OPEN_READ_WRITE | COMMON).map_err(failed)?;
     set_common(&conn, cache_kib).map_err(failed)?;
     set_wal(&conn).map_err(failed)?;
-    for (name, value) in writer_settings(file) {
+    for (name, value) in writer_settings(file, flush) {
         conn.pragma_update(None, name, value).map_err(failed)?;
     }
-    for (name, wanted) in writer_settings(file).into_iter().chain([("query_only", 0), ("locking_mode_normal", 1)]) {
+    for (name, wanted) in
+        writer_settings(file, flush).into_iter().chain([("query_only", 0), ("locking_mode_normal", 1)])
+    {
         let found = match name {
             "locking_mode_normal" => text(&conn, "locking_mode").map(|mode| i64::from(mode == "normal")),
             _ => conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0)),
@@ -232,8 +236,9 @@ fn set_common(conn: &Connection, cache_kib: u32) -> Result<(), rusqlite::Error> 
 }
 
 /// Settings of a writing connection, as they are set and as they must read back.
-fn writer_settings(file: DbFile) -> [(&'static str, i64); 5] {
+fn writer_settings(file: DbFile, flush: bool) -> [(&'static str, i64); 5] {
     let flush = match file {
+        _ if !flush => 0,
         DbFile::Ledger => 2,
         DbFile::Records => 1,
     };

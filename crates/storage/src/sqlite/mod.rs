@@ -43,6 +43,9 @@ pub struct SqliteOptions {
     pub create: bool,
     /// Bytes kept back for [`Storage::release_reserve`]; 0 for none.
     pub reserve_bytes: u64,
+    /// Whether a commit waits for stable storage, as [`Storage`] promises. Without that a store is good only as long as
+    /// the machine is up: for one that is made out of something else, and tried or flushed as a whole afterwards.
+    pub flush: bool,
     /// How `ledger.db` is laid out.
     pub ledger: FileOptions,
     /// How `records.db` is laid out.
@@ -65,6 +68,7 @@ impl SqliteOptions {
             folder: folder.into(),
             create: true,
             reserve_bytes: 64 << 20,
+            flush: true,
             // Rows in append order: few to a page of 4 KiB, and short checkpoints keep the slowest commits short.
             ledger: FileOptions { page_bytes: 8192, checkpoint_pages: 1000 },
             // Rows in random order: each dirties a page of its own, so pages are small and moved seldom.
@@ -102,7 +106,7 @@ impl Sqlite {
     pub fn open(options: SqliteOptions) -> Result<Sqlite, OpenError> {
         let folder = Folder::hold(&options.folder, options.create)?;
         make_or_recognise(&folder, &options)?;
-        let (ledger, records) = writers(&folder)?;
+        let (ledger, records) = writers(&folder, options.flush)?;
         let health = Arc::new(Health::default());
         let reserve = Arc::new(Reserve::new(folder.path("reserve"), options.reserve_bytes));
         let (commits, jobs) = sync_channel(QUEUE_MAX);
@@ -122,6 +126,7 @@ impl Sqlite {
             unlooked: Unlooked::default(),
             ledger: commits.clone(),
             flushes: false,
+            flush: options.flush,
             reserve: Arc::clone(&reserve),
         };
         let threads = vec![
@@ -338,9 +343,9 @@ fn make_or_recognise(folder: &Folder, options: &SqliteOptions) -> Result<(), Ope
     Ok(())
 }
 
-fn writers(folder: &Folder) -> Result<(rusqlite::Connection, rusqlite::Connection), OpenError> {
-    let ledger = file::writer(folder, DbFile::Ledger, LEDGER_CACHE_KIB)?;
-    let records = file::writer(folder, DbFile::Records, RECORDS_CACHE_KIB)?;
+fn writers(folder: &Folder, flush: bool) -> Result<(rusqlite::Connection, rusqlite::Connection), OpenError> {
+    let ledger = file::writer(folder, DbFile::Ledger, LEDGER_CACHE_KIB, flush)?;
+    let records = file::writer(folder, DbFile::Records, RECORDS_CACHE_KIB, flush)?;
     Ok((ledger, records))
 }
 

@@ -30,6 +30,8 @@ pub(super) struct RecordsFile {
     pub(super) ledger: SyncSender<Job>,
     /// Whether commits of `conn` wait for stable storage now.
     pub(super) flushes: bool,
+    /// Whether they ever do.
+    pub(super) flush: bool,
     pub(super) reserve: Arc<Reserve>,
 }
 
@@ -85,6 +87,7 @@ impl RecordsFile {
     }
 
     fn write(&mut self, ops: &[Op], flush: bool) -> Commit {
+        let flush = flush && self.flush;
         if let Some(why) = self.health.broken() {
             return Commit::Refused(Cause::Broken(why));
         }

@@ -1,0 +1,212 @@
+//! `aumbry restore`: a backup becomes a data folder, while no server runs.
+//!
+//! Everything is done beside the folder first: the backup is read whole, restored, opened, given a new life. Only then the
+//! new folder takes the place of the old one, in one step. The old one is kept.
+
+use super::folder::{self, remove_folder};
+use super::pace::Quick;
+use super::replace;
+use super::trial::{BUFFER, scratch_store};
+use crate::build::{SHARD, rules};
+use crate::clock::SystemClock;
+use crate::files::{self, FileError};
+use crate::offline::{OfflineError, inspect, open_ledger, open_seal};
+use api::Class;
+use crypto::seam::{Clock, Seal, SystemEntropy};
+use crypto::secret::SecretBytes;
+use ledger::Opened;
+use ledger::backup::{Backup, Foot, Head, Known, Whole};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use storage::Storage;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Restore {
+    /// The backup.
+    pub file: PathBuf,
+    /// The seal's key file that was in force when it was made.
+    pub seal: PathBuf,
+    /// The data folder to be.
+    pub data: PathBuf,
+    /// Whether a store that is there may be moved aside.
+    pub replace: bool,
+}
+
+/// What a backup was found to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// Its id.
+    pub id: String,
+    /// Origin of the ledger in it.
+    pub origin: String,
+    /// Entries in it.
+    pub entries: u64,
+    /// Sealed values in it, some perhaps purged while it was made.
+    pub values: u64,
+    /// Up to when it holds what was changed, in milliseconds.
+    pub ended_ms: u64,
+    /// The key that its checkpoint is signed with.
+    pub verifier: String,
+}
+
+/// What a restore did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The backup.
+    pub backup: Checked,
+    /// Where the store is that stood there before.
+    pub replaced: Option<PathBuf>,
+    /// The first and last entry of the replaced store that are not in the backup.
+    pub lost: Option<(u64, u64)>,
+    /// Why nothing is known of what came after the backup, where another store stood there.
+    pub unknown: Option<String>,
+    /// Versions purged again.
+    pub purged: u64,
+    /// Policies removed again.
+    pub removed: u64,
+    /// Tenants suspended again, or whose deletion goes on when the server runs.
+    pub tenants: u64,
+    /// Policies of the lost time, which are as in the backup again.
+    pub policies: Vec<String>,
+    /// Principals whose sessions and logins are over.
+    pub principals: u64,
+    /// File with a one-time login of an owner.
+    pub login: PathBuf,
+}
+
+type Source = BufReader<File>;
+
+/// Reads a backup from its first to its last byte with its seal. Changes nothing.
+///
+/// Errors: class `Invalid` for what is no backup, of a newer version, or not of this seal; `Corrupt` for one that was cut or
+/// altered.
+pub fn check(file: &Path, seal: &Path) -> Result<Checked, OfflineError> {
+    let whole = whole(file, &*open_seal(seal)?)?;
+    Ok(checked(whole.head(), whole.foot()))
+}
+
+fn whole(file: &Path, seal: &dyn Seal) -> Result<Whole<Source>, OfflineError> {
+    let source = BufReader::with_capacity(BUFFER, folder::open(file).map_err(refused)?);
+    Ok(Backup::open(source, seal)?.check()?)
+}
+
+fn checked(head: &Head, foot: &Foot) -> Checked {
+    Checked {
+        id: head.id.to_string(),
+        origin: head.origin.clone(),
+        entries: foot.entries,
+        values: foot.blobs,
+        ended_ms: foot.ended.0,
+        verifier: foot.verifier.clone(),
+    }
+}
+
+/// Restores. Needs a tokio runtime.
+///
+/// When it returns, the data folder is there, whole, on stable storage, with a new life begun; what stood there before is beside
+/// it. After an error, or a crash anywhere, the old folder is as it was, and it can be done again.
+pub async fn restore(asked: &Restore) -> Result<Restored, OfflineError> {
+    let seal: Arc<dyn Seal> = open_seal(&asked.seal)?;
+    let mut whole = whole(&asked.file, &*seal)?;
+    let data = std::path::absolute(&asked.data).map_err(|error| refused(FileError::io(&asked.data, &error)))?;
+    let old = replace::look(&data, asked.replace)?;
+    let (known, unknown, _held) = known(old.then_some(data.as_path()), &*seal, &whole).await?;
+    let staging = replace::staging(&data)?;
+    let built = build(&staging, &mut whole, seal, known.as_ref()).await;
+    let begun = match built {
+        Ok(begun) => begun,
+        Err(error) => {
+            let _best_effort = remove_folder(&staging);
+            return Err(error);
+        }
+    };
+    if old {
+        replace::carry(&data, &staging)?;
+    }
+    replace::settle(&staging)?;
+    let login = files::beside(&data, ".owner.login");
+    let line = SecretBytes::new([begun.login.expose().as_bytes(), b"\n"].concat());
+    files::replace_private(&login, line.expose()).map_err(refused)?;
+    let replaced = replace::switch(&staging, &data, old)?;
+    let foot = whole.foot();
+    let lost = known.map(|known| (foot.entries, known.entries)).filter(|(from, to)| from < to);
+    Ok(Restored {
+        backup: checked(whole.head(), foot),
+        replaced,
+        lost: lost.map(|(from, to)| (from, to.saturating_sub(1))),
+        unknown,
+        purged: begun.purged,
+        removed: begun.removed,
+        tenants: begun.tenants,
+        policies: begun.policies,
+        principals: begun.principals,
+        login,
+    })
+}
+
+/// What the store that stands there knows of the time after the backup; kept from servers as long as it is held.
+async fn known(
+    old: Option<&Path>,
+    seal: &dyn Seal,
+    whole: &Whole<Source>,
+) -> Result<(Option<Known>, Option<String>, Option<Arc<dyn Storage>>), OfflineError> {
+    let Some(old) = old else { return Ok((None, None, None)) };
+    let storage: Arc<dyn Storage> = match inspect(old).await {
+        Ok(storage) => storage,
+        Err(error) if error.class() == Class::Corrupt => return Ok((None, Some(error.to_string()), None)),
+        Err(error) => return Err(error),
+    };
+    let ours = (whole.first(), whole.foot());
+    match Known::read(Arc::clone(&storage), SHARD, seal, ours, app::restore::KINDS).await {
+        Ok(known) => Ok((Some(known), None, Some(storage))),
+        // Another ledger is never taken for this one's earlier life.
+        Err(refusal) if refusal.code == &ledger::code::BACKUP_FOREIGN => Err(refusal.into()),
+        Err(refusal) => Ok((None, Some(refusal.to_string()), Some(storage))),
+    }
+}
+
+/// Makes the new store and begins its life.
+async fn build(
+    staging: &Path,
+    whole: &mut Whole<Source>,
+    seal: Arc<dyn Seal>,
+    known: Option<&Known>,
+) -> Result<app::restore::Begun, OfflineError> {
+    let storage: Arc<dyn Storage> = Arc::new(scratch_store(staging)?);
+    whole.restore(&*storage, &Quick).await?;
+    let Opened { ledger, drivers, .. } = open_ledger(Arc::clone(&storage), seal).await?;
+    let drivers: Vec<_> = drivers.into_iter().map(tokio::spawn).collect();
+    let begun = begin(&ledger, whole, known).await;
+    ledger.close();
+    for driver in drivers {
+        let _ = driver.await;
+    }
+    drop(ledger);
+    // Closing a store waits for its threads.
+    let _ = tokio::task::spawn_blocking(move || drop(storage)).await;
+    Ok(begun?)
+}
+
+async fn begin(
+    ledger: &ledger::Ledger,
+    whole: &Whole<Source>,
+    known: Option<&Known>,
+) -> Result<app::restore::Begun, ledger::Refusal> {
+    let (clock, entropy) = (SystemClock::new(), SystemEntropy::new());
+    ledger.settle().await?;
+    ledger.try_values(whole.foot(), &rules(), &Quick).await?;
+    ledger.remove_orphans(&rules()).await?;
+    let (head, foot) = (whole.head(), whole.foot());
+    ledger.note_restored(head.id, foot.entries, known.map_or(0, |known| known.entries)).await?;
+    ledger.let_segments_go().await?;
+    let begun = app::restore::begin_again(ledger, &clock as &dyn Clock, &entropy, known).await?;
+    ledger.settle().await?;
+    Ok(begun)
+}
+
+pub(super) fn refused(error: FileError) -> OfflineError {
+    OfflineError::new(error.class(), error)
+}
