@@ -12,6 +12,7 @@ pub mod backup;
 pub mod key;
 pub mod ledger;
 pub mod operation;
+pub mod operator;
 pub mod policy;
 pub mod principal;
 pub mod problem;

@@ -13,6 +13,8 @@ pub enum Seal {
     Open,
     /// It has not, and answers 503.
     Sealed,
+    /// Nothing is stored yet, and it waits to be told how many shares its key is to have.
+    Uninitialised,
 }
 
 /// What everybody may know about a server.
@@ -30,6 +32,9 @@ pub struct Status {
     /// What is in nobody's way, and somebody should see to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
+    /// The shares that are wanted, while it is not open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shares: Option<crate::operator::Gathered>,
     /// Its time.
     pub time: Timestamp,
 }

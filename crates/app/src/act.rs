@@ -139,6 +139,14 @@ acts! {
     BACKUP_CREATE = "backup.create", [BackupCreate], Change, cluster;
     /// Remove a backup.
     BACKUP_REMOVE = "backup.remove", [BackupRemove], Change, cluster;
+    /// Let go of the root key until its shares are given.
+    OPERATOR_SEAL = "operator.seal", [SealAdmin], Change, cluster, urgent;
+    /// Begin to replace the seal's key by a new set of shares, or by a file.
+    OPERATOR_REKEY = "operator.rekey", [SealAdmin], Change, cluster, urgent;
+    /// Give a share to a ceremony.
+    OPERATOR_GIVE = "operator.give", [SealAdmin], Change, cluster, urgent;
+    /// Give a ceremony up.
+    OPERATOR_CANCEL = "operator.cancel", [SealAdmin], Change, cluster, urgent;
     /// Ask what became of an operation.
     OPERATION_READ = "operation.read", [OperationOwn], Read;
 }
@@ -441,6 +449,26 @@ impl Act {
     /// Remove a backup.
     pub fn backup_remove() -> Act {
         Act::system(&BACKUP_REMOVE, Part::Backups)
+    }
+
+    /// Seal the server.
+    pub fn operator_seal() -> Act {
+        Act::system(&OPERATOR_SEAL, Part::Seal)
+    }
+
+    /// Begin to replace the seal's key.
+    pub fn operator_rekey() -> Act {
+        Act::system(&OPERATOR_REKEY, Part::Seal)
+    }
+
+    /// Give a share to a ceremony.
+    pub fn operator_give() -> Act {
+        Act::system(&OPERATOR_GIVE, Part::Seal)
+    }
+
+    /// Give a ceremony up.
+    pub fn operator_cancel() -> Act {
+        Act::system(&OPERATOR_CANCEL, Part::Seal)
     }
 
     /// Ask what became of an operation.

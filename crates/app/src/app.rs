@@ -79,6 +79,11 @@ impl App {
         }))
     }
 
+    /// How many hold these use cases, and by them the keys: handles, running requests, background work.
+    pub fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     pub(crate) fn parts(&self) -> &Parts {
         &self.0.parts
     }

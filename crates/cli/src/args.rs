@@ -83,6 +83,9 @@ pub(crate) enum Command {
     Backup(verb::backup::Backup),
     /// Restore a backup into a data folder; no server may run on it
     Restore(verb::restore::Restore),
+    /// Shares of the seal's key: begin, unseal, seal, replace
+    #[command(subcommand)]
+    Operator(verb::operator::Operator),
     /// Check this client: configuration, login, server
     Doctor,
     /// Print the OpenAPI document of the native API
@@ -123,6 +126,7 @@ impl Command {
             Self::Seal(verb) => verb.run(global).await,
             Self::Backup(verb) => verb.run(global).await,
             Self::Restore(verb) => verb.run(global).await,
+            Self::Operator(verb) => verb.run(global).await,
             Self::Doctor => verb::doctor::run(global).await,
             Self::Completions(verb) => verb.run(),
         }

@@ -15,6 +15,7 @@ mod output;
 mod pages;
 mod pins;
 mod private;
+mod shares;
 mod verb;
 
 use std::process::ExitCode;
@@ -63,9 +64,14 @@ fn usage(error: &clap::Error) -> u8 {
     let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let words: Vec<_> = std::env::args_os().skip(1).take_while(|word| word != "--").collect();
     let as_json = words.iter().any(|word| word == "--json");
-    if error.kind() == ErrorKind::UnknownArgument && words.iter().any(|word| word == "put") {
+    let unknown = error.kind() == ErrorKind::UnknownArgument;
+    if unknown && words.iter().any(|word| word == "put") {
         let hint = "quote a value with blanks, or give it on standard input; `aumbry put --help` shows the options";
         fault::show(&fault::invalid("`put` got an argument it does not know, not shown here", hint), as_json);
+    } else if unknown && words.iter().any(|word| word == "operator") {
+        let hint =
+            "a share is asked for, read from standard input or from --share-file; an argument can be seen by others";
+        fault::show(&fault::invalid("`operator` got an argument it does not know, not shown here", hint), as_json);
     } else if as_json && !shown {
         fault::show(&usage_problem(error), true);
     } else if error.print().is_err() {

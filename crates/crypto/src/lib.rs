@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub mod aead;
+pub mod age;
 mod crockford;
 mod drawn;
 mod entropy;
@@ -18,6 +19,7 @@ pub mod note;
 pub mod run;
 pub mod seam;
 pub mod secret;
+pub mod shamir;
 pub mod token;
 
 pub use drawn::Drawn;

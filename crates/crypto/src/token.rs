@@ -97,8 +97,13 @@ pub fn digest(text: &str) -> Hash {
     sha256(text.as_bytes())
 }
 
+/// Characters of a checksum.
+pub(crate) const fn checksum_chars() -> usize {
+    CHECKSUM_CHARS
+}
+
 /// First six Crockford characters of SHA-256 over all before the checksum.
-fn checksum(text: &str) -> impl Iterator<Item = char> + use<> {
+pub(crate) fn checksum(text: &str) -> impl Iterator<Item = char> + use<> {
     let head = u64::from_be_bytes(*sha256(text.as_bytes()).first_chunk().unwrap_or(&[0; 8]));
     (0..CHECKSUM_CHARS as u32).map(move |place| crockford::digit((head >> (59 - 5 * place)) as u8))
 }

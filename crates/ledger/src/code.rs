@@ -236,7 +236,19 @@ codes! {
     /// An outcome that no row of the access log has.
     ACCESS_OUTCOME_UNKNOWN = "access.outcome_unknown", Invalid, 400, "name one of the outcomes listed";
     /// The server has no root key.
-    SEAL_SEALED = "seal.sealed", Sealed, 503, "unseal the server";
+    SEAL_SEALED = "seal.sealed", Sealed, 503, "wait until its operators have unsealed it: `aumbry operator unseal`";
+    /// A share that is not accepted.
+    SEAL_SHARE = "seal.share", Invalid, 400, "give another share, of the set that is named; those accepted before stay";
+    /// A number of shares or a threshold that cannot be.
+    SEAL_SHARES_INVALID = "seal.shares_invalid", Invalid, 400, "ask for 2 to 255 shares and a threshold from 2 up to their number";
+    /// Unsealing or beginning what is open.
+    SEAL_OPEN = "seal.open", Conflict, 409, "nothing needs to be done: the server is open";
+    /// Beginning a store that is there.
+    SEAL_INITIALISED = "seal.initialised", Conflict, 409, "unseal it with the shares of its set: `aumbry operator unseal`";
+    /// Something that this kind of seal does not have.
+    SEAL_KIND = "seal.kind", Conflict, 409, "see `aumbry status` for the kind of seal that is in force";
+    /// Another ceremony is under way, or the one that is named is not.
+    SEAL_CEREMONY = "seal.ceremony", Conflict, 409, "end or cancel the ceremony that is under way, with its nonce";
     /// The key file does not open the root key, or is not as it must be.
     SEAL_INVALID = "seal.invalid", Sealed, 503, "start with the key file that belongs to this store";
     /// A key that is in use or in rotation.

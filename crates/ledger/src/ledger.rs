@@ -14,8 +14,8 @@ use crypto::id::TenantId;
 use crypto::note::{Origin, VerifierKey};
 use crypto::seam::{Clock, Entropy, Seal};
 use parking_lot::RwLock;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use storage::BatchNumber;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -64,7 +64,23 @@ pub struct SealedEntry {
     pub bytes: Bytes,
 }
 
+/// Tells whether anything of a ledger is still in memory, without holding it there.
+#[derive(Clone, Debug)]
+pub struct Trace(Weak<State>);
+
+impl Trace {
+    /// Whether records, caches and keys of the ledger are gone.
+    pub fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+}
+
 impl Ledger {
+    /// What is left to ask after it once it is closed.
+    pub fn trace(&self) -> Trace {
+        Trace(Arc::downgrade(&self.inner.state))
+    }
+
     pub(crate) fn new(inner: Inner) -> Ledger {
         Ledger { inner: Arc::new(inner) }
     }

@@ -1,25 +1,21 @@
 //! From a checked configuration to a server that is bound and opened but answers nothing yet.
 
-use crate::backup::{self, Keeper};
 use crate::clock::SystemClock;
-use crate::config::{BackupSection, Config, Keep};
+use crate::config::{Config, SealKind};
 use crate::files;
 use crate::listener::{Answer, Connections, Limits, Listener};
 use crate::places::Places;
-use crate::retention::Retention;
 use crate::run::Built;
-use crate::seal::{Found, KeyFileSeal};
-use crate::sinks::{Opening, StreamSink};
+use crate::seal::{Found, KeyFileSeal, SharesSeal};
 use crate::start_error::StartError;
 use crate::surroundings::House;
-use crate::tasks::{TokioDelay, TokioTasks};
 use crate::tls::{Identity, OwnCertificates, TlsFiles};
-use app::App;
-use crypto::seam::{Clock, Entropy, Seal, SystemEntropy};
+use crate::warden::{InForce, Shut, Warden};
+use crypto::seam::{Clock, Entropy, SystemEntropy};
+use crypto::shamir::Gathering;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use ledger::access_log::{AccessLog, Sink};
-use ledger::{Ledger, Opened};
+use ledger::access_log::Sink;
 use rest::{Door, Settings};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -59,6 +55,15 @@ impl Seams {
     }
 }
 
+/// What stands whether the server is open or sealed.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(crate) config: Config,
+    pub(crate) places: Places,
+    pub(crate) seams: Seams,
+    pub(crate) storage: Arc<dyn Storage>,
+}
+
 /// Opens the store, the ledger, the log and the address. Needs a tokio runtime; nothing is answered yet.
 ///
 /// Errors: what is in the way, by name. A first start makes data folder, key file and certificates; a later one changes
@@ -69,40 +74,10 @@ pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Bui
         Some(storage) => Arc::clone(storage),
         None => open_store(places).await?,
     };
-    let head = storage.head(SHARD).await?;
-    let (seal, found) = KeyFileSeal::open(&places.seal, &*seams.entropy, head.0 == 0).map_err(StartError::seal)?;
-    if found == Found::Made {
-        advise_backup(&places.seal);
-    }
-    let seal = Arc::new(seal);
-    let opened = open_ledger(config, Arc::clone(&storage), Arc::clone(&seal), &seams).await;
-    let opened = opened.map_err(|refusal| StartError::ledger(&refusal, &places.seal))?;
-    seal.settle()?;
-    let Opened { ledger, drivers, begun } = opened;
-    let drivers = drivers.into_iter().map(tokio::spawn).collect();
-    let (log, streams) = open_log(config, places, &ledger, &storage, &seams).await?;
-    let home = app::bootstrap::home(&ledger).await?;
-    let app = App::new(app::Parts {
-        ledger: ledger.clone(),
-        access_log: log.clone(),
-        anchor: Arc::new(ledger.clone()),
-        decider: Arc::new(access::Decider::new()),
-        clock: Arc::clone(&seams.clock),
-        entropy: Arc::clone(&seams.entropy),
-        tasks: Arc::new(TokioTasks),
-        home,
-    });
-    let connections = Arc::new(Connections::default());
-    let backups = keeper(config, places, &ledger, Arc::clone(&seal) as Arc<dyn Seal>, &seams);
-    let house = House {
-        ledger: ledger.clone(),
-        log: log.clone(),
-        seal,
-        entropy: Arc::clone(&seams.entropy),
-        connections: Arc::clone(&connections),
-        clock: seams.system_clock.clone(),
-        backups: backups.clone(),
-    };
+    let ground = Ground { config: config.clone(), places: places.clone(), seams: seams.clone(), storage };
+    let opening = Arc::new(rest::Opening::default());
+    let warden = Arc::new(Warden::new(ground, Arc::clone(&opening)));
+    stand(&warden).await?;
     let identity = Identity::load(tls_files(config, places, &*seams.clock)?).map_err(|error| {
         let hint = "put right the files that `tls.certificate` and `tls.key` name";
         StartError::new(api::Class::Invalid, "serve.certificate", error, hint)
@@ -110,28 +85,30 @@ pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Bui
     let listener = Listener::bind(config.rest.listen, identity.clone(), listener_limits(config)).await;
     let listener = listener.map_err(|error| StartError::address(config.rest.listen, &error))?;
     let address = listener.address().map_err(StartError::system)?;
-    let clock = Arc::clone(&seams.clock);
-    let door = Door::new(app.clone(), Arc::new(house), seams.clock, seams.entropy, door_settings(config));
-    let (rotate_every, drain) = (config.keys.rotate_every.0, config.server.drain_max.0);
-    let retention = Retention { keep: config.access.keep, clock };
-    Ok(Built {
-        address,
-        app,
-        ledger,
-        log,
-        identity,
-        begun,
-        listener,
-        door,
-        connections,
-        drivers,
-        rotate_every,
-        retention,
-        backups,
-        streams,
-        drain,
-        storage,
-    })
+    let connections = Arc::new(Connections::default());
+    let clock = seams.system_clock;
+    let house = House { warden: Arc::clone(&warden), connections: Arc::clone(&connections), clock };
+    let door = Door::new(opening, Arc::new(house), seams.clock, seams.entropy, door_settings(config));
+    Ok(Built { address, identity, warden, listener, door, connections })
+}
+
+/// Opens what a key file opens; otherwise waits for shares.
+async fn stand(warden: &Warden) -> Result<(), StartError> {
+    let Ground { config, places, seams, storage } = &warden.ground;
+    let head = storage.head(SHARD).await?;
+    let roots = ledger::wrapped_roots(&**storage, SHARD).await?;
+    let set = roots.last().map(|root| SharesSeal::set_of(root)).transpose();
+    let set = set.map_err(|error| StartError::new(api::Class::Corrupt, "serve.damaged", error, "restore a backup"))?;
+    match set.flatten() {
+        Some(set) => return warden.wait(Shut::Wanting(Gathering::new(set))).await,
+        None if head.0 == 0 && config.seal.kind == SealKind::Shares => return warden.wait(Shut::Unbegun(None)).await,
+        None => {}
+    }
+    let (seal, found) = KeyFileSeal::open(&places.seal, &*seams.entropy, head.0 == 0).map_err(StartError::seal)?;
+    if found == Found::Made {
+        advise_backup(&places.seal);
+    }
+    warden.open(InForce::File(Arc::new(seal))).await
 }
 
 /// Says at once, whatever comes of this start, that there is a new key and what it is worth.
@@ -161,55 +138,6 @@ pub(crate) fn rules() -> Vec<Arc<dyn ledger::Rules>> {
     ]
 }
 
-async fn open_ledger(
-    config: &Config,
-    storage: Arc<dyn Storage>,
-    seal: Arc<KeyFileSeal>,
-    seams: &Seams,
-) -> Result<Opened, ledger::Refusal> {
-    let parts = ledger::Parts {
-        storage,
-        shard: SHARD,
-        seal,
-        clock: Arc::clone(&seams.clock),
-        entropy: Arc::clone(&seams.entropy),
-        delay: Arc::new(TokioDelay),
-        rules: rules(),
-        cluster: config.ledger.cluster.clone(),
-        // The ledger takes this much for records and as much again for values.
-        cache_bytes: config.cache.bytes.0 / 2,
-    };
-    ledger::open(parts).await
-}
-
-async fn open_log(
-    config: &Config,
-    places: &Places,
-    ledger: &Ledger,
-    storage: &Arc<dyn Storage>,
-    seams: &Seams,
-) -> Result<(AccessLog, Vec<Arc<StreamSink>>), StartError> {
-    let (sinks, streams) = match &seams.sinks {
-        Some(sinks) => (sinks.clone(), Vec::new()),
-        None => Opening { config: &config.access, places, ledger, storage, clock: &seams.clock }.sinks().await?,
-    };
-    let parts = ledger::access_log::Parts {
-        sinks,
-        keys: Arc::new(ledger.clone()),
-        clock: Arc::clone(&seams.clock),
-        entropy: Arc::clone(&seams.entropy),
-        delay: Arc::new(TokioDelay),
-    };
-    let (log, recovery) = AccessLog::open(parts).await?;
-    if let Some(torn) = recovery.torn {
-        tracing::warn!(segment = torn.segment, bytes = torn.bytes, "a torn tail of the access log was cut off");
-    }
-    for bad in recovery.damaged {
-        tracing::error!(?bad, "the access log is damaged; `aumbry access verify` names it");
-    }
-    Ok((log, streams))
-}
-
 fn tls_files(config: &Config, places: &Places, clock: &dyn Clock) -> Result<TlsFiles, StartError> {
     match (&config.tls.certificate.0, &config.tls.key.0) {
         (Some(certificate), Some(key)) => {
@@ -217,15 +145,6 @@ fn tls_files(config: &Config, places: &Places, clock: &dyn Clock) -> Result<TlsF
         }
         _ => Ok(OwnCertificates::new(places.tls.clone(), &config.tls.names.0).ready(clock)?),
     }
-}
-
-fn keeper(config: &Config, places: &Places, ledger: &Ledger, seal: Arc<dyn Seal>, seams: &Seams) -> Keeper {
-    // A folder on the same disk is no place to fill by itself.
-    let every = if config.backup.folder.0.is_some() { config.backup.every } else { Keep::Always };
-    let BackupSection { keep, keep_for, verify, .. } = config.backup;
-    let settings = backup::Settings { every, keep, keep_for, verify };
-    let (clock, entropy) = (Arc::clone(&seams.clock), Arc::clone(&seams.entropy));
-    Keeper::new(places.backups.clone(), settings, ledger.clone(), seal, clock, entropy)
 }
 
 fn listener_limits(config: &Config) -> Limits {

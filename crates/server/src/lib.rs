@@ -5,26 +5,33 @@
 
 pub mod backup;
 mod build;
+mod ceremony;
 pub mod clock;
 pub mod config;
 pub mod documents;
 pub mod files;
+mod household;
 mod initialise;
 pub mod listener;
+mod login;
 pub mod offline;
+mod operator;
 mod places;
 mod proof;
 mod retention;
 mod run;
 pub mod seal;
+mod sealed_log;
 mod serve;
 pub mod sinks;
 mod start_error;
 mod surroundings;
 mod tasks;
 pub mod tls;
+mod warden;
 
 pub use build::{Seams, build};
+pub use household::Inside;
 pub use places::Places;
 pub use proof::{Segments, check_row};
 pub use run::{Built, Ended};

@@ -5,6 +5,10 @@
 //! under the successor, the successor takes the file's place. A start that finds both knows by the id in the
 //! wrapped root key which one is in force.
 
+mod shares;
+
+pub use shares::SharesSeal;
+
 use crate::files::{self, FileError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

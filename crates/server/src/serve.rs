@@ -2,8 +2,8 @@
 
 use crate::build::{Seams, build};
 use crate::config::{self, ConfigError, Environment, Given, Loaded, LogFormat, LogLevel};
-use crate::files;
 use crate::initialise::initialise;
+use crate::login::leave_login;
 use crate::places::Places;
 use crate::run::{Built, Ended};
 use crate::sinks::{SinkChoice, StreamTarget};
@@ -163,13 +163,17 @@ async fn live(loaded: &Loaded, environment: &Environment, dev: bool) -> Result<E
     // Before anybody is told where it listens and may ask it to stop.
     let (tell, stop) = watch::channel(false);
     tokio::spawn(obey_signals(tell, signals()?, built.identity.clone()));
-    let login = leave_login(&built, &places).await?;
-    if initialise(&loaded.config, &built.app).await? {
-        tracing::info!("the configured documents were applied");
-    }
-    let mut text = greeting(&built, &places, login)?;
-    if dev {
-        text.push_str(&dev_lines(&built).await?);
+    let mut text = greeting(&built, &places);
+    if let Some(inside) = built.inside() {
+        leave_login(&inside.app, &places).await?;
+        let login = places.login.exists();
+        if initialise(&loaded.config, &inside.app).await? {
+            tracing::info!("the configured documents were applied");
+        }
+        text.push_str(&opened_lines(&inside.ledger, &places, login)?);
+        if dev {
+            text.push_str(&dev_lines(&built, &inside.app).await?);
+        }
     }
     match loaded.config.access.sinks.0.contains(&SinkChoice::Stream(StreamTarget::Stdout)) {
         // Standard output holds nothing but rows then.
@@ -180,52 +184,22 @@ async fn live(loaded: &Loaded, environment: &Environment, dev: bool) -> Result<E
     Ok(built.run(stop).await)
 }
 
-/// More than any login token is long.
-const LOGIN_BYTES_MAX: u64 = 1024;
-
-/// Keeps the owner's one-time login in its file until somebody has used it. Says whether it is there.
-async fn leave_login(built: &Built, places: &Places) -> Result<bool, ServeError> {
-    match app::bootstrap::owner_login(&built.app).await.map_err(StartError::from)? {
-        Some(token) => {
-            if let Some(folder) =
-                places.login.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
-            {
-                files::private_folder(folder).map_err(StartError::from)?;
-            }
-            let line = crypto::secret::SecretBytes::new([token.expose().as_bytes(), b"\n"].concat());
-            files::replace_private(&places.login, line.expose()).map_err(StartError::from)?;
-            Ok(true)
-        }
-        None => {
-            let left = files::read_private(&places.login, LOGIN_BYTES_MAX).map_err(StartError::from)?;
-            let left = left.map(crypto::secret::SecretBytes::new).and_then(|bytes| bytes.into_text().ok());
-            let waits = match &left {
-                Some(token) => app::bootstrap::login_waits(&built.app, token.expose().trim()).await,
-                None => Ok(false),
-            };
-            let waits = waits.map_err(StartError::from)?;
-            if !waits {
-                // Used, or its time is over: what is left of it opens nothing.
-                let _ = std::fs::remove_file(&places.login);
-            }
-            Ok(waits)
-        }
-    }
-}
-
-fn greeting(built: &Built, places: &Places, login: bool) -> Result<String, ServeError> {
-    let key = built.ledger.verifier_key().map_err(StartError::from)?;
+fn greeting(built: &Built, places: &Places) -> String {
     let mut text = format!(
-        "aumbry {} listens on https://{}\n  data folder     {}\n  seal key file   {}\n",
+        "aumbry {} listens on https://{}\n  data folder     {}\n  seal            {}\n",
         env!("CARGO_PKG_VERSION"),
         built.address,
         places.data.display(),
-        places.seal.display(),
+        built.seal(),
     );
     if let Some(authority) = &built.identity.files().authority {
         text.push_str(&format!("  trust           {}\n", authority.display()));
     }
-    text.push_str(&format!("  verifier key    {key}\n"));
+    text
+}
+
+fn opened_lines(ledger: &ledger::Ledger, places: &Places, login: bool) -> Result<String, StartError> {
+    let mut text = format!("  verifier key    {}\n", ledger.verifier_key()?);
     if login {
         text.push_str(&format!("  owner's login   {} (opens once: aumbry login FILE)\n", places.login.display()));
     }
@@ -233,8 +207,8 @@ fn greeting(built: &Built, places: &Places, login: bool) -> Result<String, Serve
 }
 
 /// A new owner session and the lines that hand it to a shell.
-async fn dev_lines(built: &Built) -> Result<String, ServeError> {
-    let issued = app::bootstrap::dev_session(&built.app, DEV_SESSION_LIFE).await.map_err(StartError::from)?;
+async fn dev_lines(built: &Built, app: &app::App) -> Result<String, ServeError> {
+    let issued = app::bootstrap::dev_session(app, DEV_SESSION_LIFE).await.map_err(StartError::from)?;
     let mut text = format!("\nexport AUMBRY_ADDR=https://{}\n", built.address);
     text.push_str(&format!("export AUMBRY_TOKEN={}\n", issued.token.expose()));
     if let Some(authority) = &built.identity.files().authority {

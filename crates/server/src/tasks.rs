@@ -36,9 +36,9 @@ const TICK: Duration = Duration::from_secs(1);
 const SCHEDULE_EVERY: Duration = Duration::from_secs(60);
 
 /// Keeps the access log: flushes, closes and anchors segments each second until told to stop.
-pub(crate) async fn keep_access_log(log: AccessLog, ledger: ledger::Ledger, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn keep_access_log(log: AccessLog, ledger: Option<ledger::Ledger>, mut stop: watch::Receiver<bool>) {
     while wait(TICK, &mut stop).await {
-        if let Err(refusal) = log.tick(Some(&ledger)).await {
+        if let Err(refusal) = log.tick(ledger.as_ref().map(|ledger| ledger as _)).await {
             tracing::warn!(code = refusal.code.name, "a segment of the access log has no entry yet");
         }
     }
@@ -55,6 +55,14 @@ pub(crate) async fn watch_room(ledger: ledger::Ledger, log: AccessLog, mut stop:
             _ => {}
         }
         was_full = full;
+    }
+}
+
+/// Tells when the store breaks, until told to stop.
+pub(crate) async fn watch_store(ledger: ledger::Ledger, broken: watch::Sender<bool>, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = ledger.broken() => { broken.send_replace(true); }
+        _ = async { drop(stop.wait_for(|stop| *stop).await) } => {}
     }
 }
 

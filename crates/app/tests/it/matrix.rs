@@ -200,6 +200,11 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
             let id = BackupId::from_bytes([2; 16]);
             code(who.act(Act::backup_remove(), b"", move |grant| app::backup::removing(grant, id)).await.into_outcome())
         }
+        // What they do is the server's: to its place behind the door, which stands in no entry.
+        "operator.seal" => code(who.act(Act::operator_seal(), b"", |_| async { Ok(()) }).await.into_outcome()),
+        "operator.rekey" => code(who.act(Act::operator_rekey(), b"", |_| async { Ok(()) }).await.into_outcome()),
+        "operator.give" => code(who.act(Act::operator_give(), b"", |_| async { Ok(()) }).await.into_outcome()),
+        "operator.cancel" => code(who.act(Act::operator_cancel(), b"", |_| async { Ok(()) }).await.into_outcome()),
         "operation.read" => {
             let id = OperationId::from_bytes([1; 16]);
             let act = Act::operation_read();
@@ -220,7 +225,7 @@ async fn expect(kind: &'static ActKind, who: &Caller<'_>, owner: &Caller<'_>, n:
     let rows = owner.house.log.query(&ledger::access_log::Filter::default(), None, 1_000).await.unwrap().rows;
     let row = &rows[0].row;
     assert_eq!((&*row.act, &*row.outcome), (kind.name, outcome), "{} by {sort}", kind.name);
-    let change = kind.mode != Mode::Read && outcome == "ok";
+    let change = kind.mode != Mode::Read && outcome == "ok" && !kind.name.starts_with("operator.");
     assert_eq!(row.position.is_some(), change, "{} by {sort}", kind.name);
     let own = rows.iter().filter(|other| other.row.request == row.request).count();
     assert_eq!(own, 1, "{} by {sort}: one row", kind.name);

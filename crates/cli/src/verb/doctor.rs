@@ -101,10 +101,16 @@ fn login(checks: &mut Checks) {
 async fn server(global: &Global, checks: &mut Checks) -> Result<(), Error> {
     let client = global.client()?;
     let status = client.status().await?;
-    let sealed = status.seal == api::status::Seal::Sealed;
+    let sealed = status.seal != api::status::Seal::Open;
     let health = if sealed || !status.ready || status.hindrance.is_some() { Health::Bad } else { Health::Good };
     let state = match &status.hindrance {
-        _ if sealed => "sealed".to_owned(),
+        _ if status.seal == api::status::Seal::Uninitialised => {
+            "not initialised; `aumbry operator init` begins".to_owned()
+        }
+        _ if sealed => match &status.shares {
+            Some(shares) => format!("sealed, {} of {} shares given", shares.given, shares.threshold),
+            None => "sealed".to_owned(),
+        },
         Some(why) if status.ready => format!("ready, but {why}"),
         None if status.ready => "ready".to_owned(),
         Some(why) => format!("not ready ({why})"),

@@ -16,6 +16,7 @@ pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod offline;
 pub(crate) mod openapi;
+pub(crate) mod operator;
 pub(crate) mod policy;
 pub(crate) mod principal;
 pub(crate) mod purge;

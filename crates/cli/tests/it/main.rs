@@ -14,5 +14,6 @@ mod offline;
 mod proof;
 mod rights;
 mod secrets;
+mod shares;
 mod starts;
 mod tenants;

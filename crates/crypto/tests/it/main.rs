@@ -8,6 +8,7 @@ mod memory;
 mod merkle;
 mod note;
 mod seams;
+mod shares;
 mod wycheproof;
 
 /// Reads hex, for vectors.

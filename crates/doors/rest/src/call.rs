@@ -5,7 +5,7 @@ use crate::door::House;
 use crate::{json, query};
 use api::OCTETS;
 use app::code::{REQUEST_INVALID, REQUEST_MEDIA_TYPE};
-use app::{Act, Arrival, Authorized, Path, Prefix, Refusal, Reply};
+use app::{Act, App, Arrival, Authorized, Path, Prefix, Refusal, Reply};
 use crypto::SecretBytes;
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
@@ -18,6 +18,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) house: Arc<House>,
+    /// The use cases; none while the server is sealed.
+    pub(crate) app: Option<Arc<App>>,
     pub(crate) arrival: Arrival,
     /// What stands for the parameter of the route's template, decoded.
     pub(crate) name: String,
@@ -44,10 +46,11 @@ impl Call {
     {
         let conditional = self.headers.contains_key(IF_MATCH) || self.headers.contains_key(IF_NONE_MATCH);
         let parsed = parse(&mut self);
-        let Call { house, arrival, .. } = *self;
+        let Call { house, app, arrival, .. } = *self;
+        let Some(app) = app else { return house.sealed(arrival).await };
         let reply = match parsed {
-            Ok((act, input)) => house.app.act(arrival, act, move |grant| run(grant, input)).await,
-            Err(refusal) => house.app.turn_away(arrival, refusal).await,
+            Ok((act, input)) => app.act(arrival, act, move |grant| run(grant, input)).await,
+            Err(refusal) => app.turn_away(arrival, refusal).await,
         };
         answered(reply, conditional, show)
     }

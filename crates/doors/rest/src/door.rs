@@ -5,10 +5,13 @@ use crate::backup::Backups;
 use crate::call::{Call, answered, request_text};
 use crate::limits::{BODY_BYTES_MAX, HEADERS_MAX, Limits, TARGET_BYTES_MAX, TOKEN_BYTES_MAX};
 use crate::metrics::{Gauge, Metrics};
+use crate::opening::Opening;
 use crate::rate::Rate;
 use crate::route::{Finder, Found, Route, Takes};
 use crate::source::source_of;
 use crate::target::decoded;
+use api::operator::{Cancel, Cancelled, Ceremony, Gathered, GiveShare, HandedOut, Rekey, Sealed, Split, Unsealed};
+use api::status::Seal;
 use app::code::{
     BUG, Code, REQUEST_HEADERS_TOO_LARGE, REQUEST_INCOMPLETE, REQUEST_INVALID, REQUEST_LIMITED, REQUEST_MEDIA_TYPE,
     REQUEST_METHOD, REQUEST_TIMEOUT, REQUEST_TOO_LARGE, ROUTE_NOT_FOUND, SERVER_BUSY,
@@ -45,7 +48,11 @@ pub struct Settings {
 /// What the server around the door knows: open routes show it.
 pub trait Surroundings: Send + Sync + std::fmt::Debug {
     /// Whether the root key is there.
-    fn is_open(&self) -> bool;
+    fn seal(&self) -> Seal;
+    /// The shares that are wanted, while it is not.
+    fn wanted(&self) -> Option<Gathered>;
+    /// Records a request that came while the server is sealed, and says why nothing is done. Nothing is looked up.
+    fn turn_away(&self, arrival: Arrival) -> BoxFuture<'_, Refusal>;
     /// What keeps requests, or all changes, from being served now; names nothing that is anybody's.
     fn hindrance(&self) -> Option<&'static str>;
     /// What serves requests well and somebody should see to all the same.
@@ -56,6 +63,20 @@ pub trait Surroundings: Send + Sync + std::fmt::Debug {
     fn gauges(&self) -> Vec<Gauge>;
     /// Its backups.
     fn backups(&self) -> Arc<dyn Backups>;
+    /// Makes the shares of a store that is to begin. They count once enough of them were given back. Records the request.
+    fn init(&self, arrival: Arrival, split: Split) -> BoxFuture<'_, Result<HandedOut, Refusal>>;
+    /// Takes one share; with enough of them the server opens before it answers. Records the request.
+    fn unseal(&self, arrival: Arrival, share: GiveShare) -> BoxFuture<'_, Result<Unsealed, Refusal>>;
+    /// Records a refusal of one of these two.
+    fn refuse(&self, arrival: Arrival, act: &'static str, refusal: Refusal) -> BoxFuture<'_, Refusal>;
+    /// Lets no request begin from now on, and lets go of the root key once the running ones have ended.
+    fn shut(&self, grant: Authorized) -> BoxFuture<'static, Result<Sealed, Refusal>>;
+    /// Begins to replace the seal's key by a new set of shares or a file. What is in force stays so until all was given.
+    fn begin_rekey(&self, grant: Authorized, rekey: Rekey) -> BoxFuture<'static, Result<Ceremony, Refusal>>;
+    /// Gives a share to the ceremony. Took effect? As the refusal's class says.
+    fn give(&self, grant: Authorized, share: GiveShare) -> BoxFuture<'static, Result<Ceremony, Refusal>>;
+    /// Gives the ceremony up.
+    fn cancel(&self, grant: Authorized, cancel: Cancel) -> BoxFuture<'static, Result<Cancelled, Refusal>>;
     /// Replaces the seal's key; answers the seal's name. Took effect? As the refusal's class says.
     fn rekey(&self, grant: Authorized) -> BoxFuture<'static, Result<String, Refusal>>;
 }
@@ -67,7 +88,7 @@ pub struct Door(Arc<House>);
 /// What handlers may use.
 #[derive(Debug)]
 pub(crate) struct House {
-    pub(crate) app: App,
+    opening: Arc<Opening>,
     pub(crate) surroundings: Arc<dyn Surroundings>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
@@ -78,6 +99,8 @@ pub(crate) struct House {
     settings: Settings,
     running: Semaphore,
     rate: Rate,
+    /// Shares and beginnings, which anybody may send.
+    pub(crate) shares_rate: Rate,
 }
 
 /// A request being answered: its id, and which line of the table it means once that is known.
@@ -87,9 +110,9 @@ struct Running {
 }
 
 impl Door {
-    /// Puts the door together; it answers at once.
+    /// Puts the door together. It answers at once, with the use cases that `opening` leads to.
     pub fn new(
-        app: App,
+        opening: Arc<Opening>,
         surroundings: Arc<dyn Surroundings>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
@@ -102,7 +125,8 @@ impl Door {
             metrics: Metrics::new(routes.len()),
             running: Semaphore::new(settings.limits.requests_max),
             rate: Rate::new(settings.limits.source_rate_max),
-            app,
+            shares_rate: Rate::new(SHARES_RATE_MAX),
+            opening,
             surroundings,
             clock,
             entropy,
@@ -188,6 +212,7 @@ impl House {
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin,
     {
+        let app = self.opening.app();
         let mut arrival = arrival(&parts, running.id, source);
         // A HEAD is its GET in everything but the body of the answer, the access row included.
         let verb = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
@@ -195,29 +220,32 @@ impl House {
             Found::Route(at, rest) => (at, rest),
             Found::OtherVerbs(verbs) => {
                 let refusal = Refusal::new(&REQUEST_METHOD, "this path does not have that verb");
-                return self.turned_away(arrival, refusal).await.allowing(&verbs);
+                return self.turned_away(app, arrival, refusal).await.allowing(&verbs);
             }
             Found::Nothing => {
                 let refusal = Refusal::new(&ROUTE_NOT_FOUND, "there is no such path in this API");
-                return self.turned_away(arrival, refusal).await;
+                return self.turned_away(app, arrival, refusal).await;
             }
         };
         let Some(route) = self.routes.get(at) else { return Answer::empty() };
         running.route = at;
         arrival.route = route.pattern;
+        if app.is_none() && !route.sealed {
+            return self.sealed(arrival).await.closing();
+        }
         if let Err(refusal) = heard(route, &parts) {
-            return self.turned_away(arrival, refusal).await.closing();
+            return self.turned_away(app, arrival, refusal).await.closing();
         }
         let name = match decoded(rest) {
             Ok(name) => name.into_owned(),
-            Err(refusal) => return self.turned_away(arrival, refusal).await,
+            Err(refusal) => return self.turned_away(app, arrival, refusal).await,
         };
         let reading = self.body(route, &arrival, &parts, body);
         let read = tokio::time::timeout(self.settings.limits.request_time_max, reading).await;
         let late = |_late| Err(Refusal::new(&REQUEST_INCOMPLETE, "the body did not come whole in time"));
         let body = match read.unwrap_or_else(late) {
             Ok(body) => body,
-            Err(refusal) => return self.turned_away(arrival, refusal).await.closing(),
+            Err(refusal) => return self.turned_away(app, arrival, refusal).await.closing(),
         };
         if arrival.idempotency.is_some() {
             arrival.body_digest = digest(&parts, body.expose());
@@ -225,9 +253,9 @@ impl House {
         let query = parts.uri.query().unwrap_or_default().to_owned();
         if route.doc.query.is_none() && !query.is_empty() {
             let refusal = Refusal::new(&REQUEST_INVALID, "this route takes no query");
-            return self.turned_away(arrival, refusal).await;
+            return self.turned_away(app, arrival, refusal).await;
         }
-        let call = Call { house: Arc::clone(self), arrival, name, query, headers: parts.headers, body };
+        let call = Call { house: Arc::clone(self), app, arrival, name, query, headers: parts.headers, body };
         (route.run)(Box::new(call)).await
     }
 
@@ -258,12 +286,22 @@ impl House {
     }
 
     /// The answer to what cannot be made an act of; who is not logged in learns only that.
-    fn turned_away(&self, arrival: Arrival, refusal: Refusal) -> BoxFuture<'_, Answer> {
-        let turning =
-            async move { answered::<()>(self.app.turn_away(arrival, refusal).await, false, |()| Answer::empty()) };
+    fn turned_away(&self, app: Option<Arc<App>>, arrival: Arrival, refusal: Refusal) -> BoxFuture<'_, Answer> {
+        let Some(app) = app else { return self.sealed(arrival) };
+        let turning = async move { answered::<()>(app.turn_away(arrival, refusal).await, false, |()| Answer::empty()) };
+        turning.boxed()
+    }
+
+    /// The answer of a sealed server to whatever needs a key.
+    pub(crate) fn sealed(&self, arrival: Arrival) -> BoxFuture<'_, Answer> {
+        let id = request_text(&arrival.request);
+        let turning = async move { Answer::refused(&self.surroundings.turn_away(arrival).await, &id, false) };
         turning.boxed()
     }
 }
+
+/// Shares a second from one source, in bursts of ten: more than hands can type, too few to flood with.
+const SHARES_RATE_MAX: u32 = 1;
 
 /// What a request that used up its time, for instance by a stalled body, has left to be recorded and refused.
 const RECORDING_TIME_MAX: Duration = Duration::from_secs(1);

@@ -3,16 +3,16 @@
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::time::shown;
-use api::status::{Seal, Status};
+use api::status::Status;
 use http::StatusCode;
 
 /// `GET status`
 pub(crate) async fn status(call: Box<Call>) -> Answer {
     let house = &call.house;
-    let seal = if house.surroundings.is_open() { Seal::Open } else { Seal::Sealed };
     Answer::json(&Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        seal,
+        seal: house.surroundings.seal(),
+        shares: house.surroundings.wanted(),
         ready: house.surroundings.is_ready(),
         hindrance: house.surroundings.hindrance().map(str::to_owned),
         warning: house.surroundings.warning().map(str::to_owned),

@@ -35,6 +35,8 @@ pub struct Route {
     pub act: &'static str,
     /// Whether it answers without a session.
     pub open: bool,
+    /// Whether it answers while the server is sealed.
+    pub sealed: bool,
     /// Which body it takes.
     pub takes: Takes,
     pub(crate) run: Handler,

@@ -13,10 +13,11 @@ use app::{Act, Asked, Bounds, PrincipalName, Refusal, ScopeRule};
 /// `POST sessions:login`
 pub(crate) async fn login(call: Box<Call>) -> Answer {
     let token = call.json::<wire::Login>().map(|body| body.token);
-    let Call { house, arrival, .. } = *call;
+    let Call { house, app, arrival, .. } = *call;
+    let Some(app) = app else { return house.sealed(arrival).await };
     let reply = match token {
-        Ok(token) => session::login(&house.app, arrival, token).await,
-        Err(refusal) => house.app.turn_away(arrival, refusal).await,
+        Ok(token) => session::login(&app, arrival, token).await,
+        Err(refusal) => app.turn_away(arrival, refusal).await,
     };
     answered(reply, false, |changed| issued(changed.what))
 }

@@ -2,7 +2,9 @@
 
 use crate::openapi::{Doc, query_of, schema_of};
 use crate::route::{Route, Takes};
-use crate::{access, apply, backup, key, ledger, open, operation, policy, principal, secret, session, tenant};
+use crate::{
+    access, apply, backup, key, ledger, open, operation, operator, policy, principal, secret, session, tenant,
+};
 use http::Method;
 
 macro_rules! optional {
@@ -16,13 +18,14 @@ macro_rules! optional {
 
 macro_rules! routes {
     ($( $verb:ident $template:literal $act:literal $run:path, $takes:ident $(, query $query:ty)? $(, body $body:ty)?
-        $(, answer $answer:ty)? $(, open $open:literal)?; $about:literal )+) => {
+        $(, answer $answer:ty)? $(, open $open:literal)? $(, sealed $sealed:literal)?; $about:literal )+) => {
         vec![ $( Route {
             verb: Method::$verb,
             template: $template,
             pattern: concat!(stringify!($verb), " ", $template),
             act: $act,
             open: false $(|| $open)?,
+            sealed: false $(|| $sealed)?,
             takes: Takes::$takes,
             run: |call| Box::pin($run(call)),
             doc: Doc {
@@ -160,6 +163,7 @@ fn of_the_house() -> Vec<Route> {
     use api::key::{KeyList, Rekeyed, RotateKeys, Rotated};
     use api::ledger::{ConsistencyQuery, Entries, EntriesQuery, InclusionQuery, Proof, VerifierKey};
     use api::operation::Operation;
+    use api::operator::{Cancel, Cancelled, Ceremony, GiveShare, HandedOut, Rekey, Sealed, Split, Unsealed};
     use api::status::Status;
     routes! {
         GET "/api/v1/ledger/checkpoint" "ledger.read" ledger::checkpoint, Nothing;
@@ -192,17 +196,29 @@ fn of_the_house() -> Vec<Route> {
             "Shows a backup; with `Accept: application/octet-stream` its bytes, a piece at a time."
         DELETE "/api/v1/backups/{id}" "backup.remove" backup::remove, Nothing, answer RemovedBackup;
             "Removes a backup."
+        POST "/api/v1/operator:init" "operator.init" operator::init, Json, body Split, answer HandedOut, open true, sealed true;
+            "Makes the shares of a server on which nothing is stored; it begins once enough of them were given back."
+        POST "/api/v1/operator:unseal" "operator.unseal" operator::unseal, Json, body GiveShare, answer Unsealed, open true, sealed true;
+            "Takes a share; with enough of them the server opens."
+        POST "/api/v1/operator:seal" "operator.seal" operator::seal, Nothing, answer Sealed;
+            "Seals the server: it lets go of its root key until enough shares were given."
+        POST "/api/v1/operator:rekey" "operator.rekey" operator::rekey, Json, body Rekey, answer Ceremony;
+            "Begins to replace the seal's key by one in new shares, or in a file."
+        POST "/api/v1/operator:give" "operator.give" operator::give, Json, body GiveShare, answer Ceremony;
+            "Gives a share to the ceremony that is under way."
+        POST "/api/v1/operator:cancel" "operator.cancel" operator::cancel, Json, body Cancel, answer Cancelled;
+            "Gives the ceremony up; what is in force stays."
         GET "/api/v1/operations/{id}" "operation.read" operation::get, Nothing, answer Operation;
             "Tells whether a change took effect."
-        GET "/api/v1/status" "status" open::status, Nothing, answer Status, open true;
+        GET "/api/v1/status" "status" open::status, Nothing, answer Status, open true, sealed true;
             "What everybody may know of the server."
-        GET "/api/v1/openapi.json" "openapi" open::document, Nothing, open true;
+        GET "/api/v1/openapi.json" "openapi" open::document, Nothing, open true, sealed true;
             "This document."
-        GET "/healthz" "health" open::health, Nothing, open true;
+        GET "/healthz" "health" open::health, Nothing, open true, sealed true;
             "200 while the process answers."
-        GET "/readyz" "ready" open::readiness, Nothing, open true;
+        GET "/readyz" "ready" open::readiness, Nothing, open true, sealed true;
             "200 while requests can be served, else 503."
-        GET "/metrics" "metrics" open::metrics, Nothing, open true;
+        GET "/metrics" "metrics" open::metrics, Nothing, open true, sealed true;
             "Counts for Prometheus."
     }
 }
@@ -220,6 +236,8 @@ mod tests {
             open,
             [
                 "POST /api/v1/sessions:login",
+                "POST /api/v1/operator:init",
+                "POST /api/v1/operator:unseal",
                 "GET /api/v1/status",
                 "GET /api/v1/openapi.json",
                 "GET /healthz",
@@ -238,7 +256,8 @@ mod tests {
             let Found::Route(found, _) = finder.find(&route.verb, &path) else { panic!("{}", route.pattern) };
             assert_eq!(found, at, "{}", route.pattern);
             let known = app::ACTS.iter().any(|act| act.name == route.act);
-            let unlogged = ["status", "openapi", "health", "ready", "metrics"].contains(&route.act);
+            let unlogged = ["operator.init", "operator.unseal", "status", "openapi", "health", "ready", "metrics"]
+                .contains(&route.act);
             assert!(known != unlogged, "{}", route.pattern);
         }
     }

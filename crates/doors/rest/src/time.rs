@@ -6,8 +6,8 @@ use app::code::Code;
 use crypto::WallMs;
 use std::time::Duration;
 
-/// RFC 3339 in UTC with milliseconds. Times past the year 9999 show as its end.
-pub(crate) fn shown(time: WallMs) -> Timestamp {
+/// RFC 3339 in UTC with milliseconds, as times stand on the wire. Times past the year 9999 show as its end.
+pub fn shown(time: WallMs) -> Timestamp {
     const LAST_MS: u64 = 253_402_300_799_999;
     let ms = time.0.min(LAST_MS);
     let (days, in_day) = (ms / 86_400_000, ms % 86_400_000);

@@ -15,7 +15,7 @@ type Placed = (TenantId, Place, RingRow);
 
 /// Loads every key. Errors: `seal.invalid` when the seal opens no root, `storage.damaged` naming the bad row.
 pub(crate) async fn load(storage: &dyn Storage, shard: Shard, seal: &dyn Seal) -> Result<Keys, Refusal> {
-    let rows = committed_rows(storage, shard).await?;
+    let rows = committed_rows(storage, StoreKey::new(Kind::Ring, shard, Vec::new())).await?;
     let mut keys = Keys::default();
     open_roots(&rows, seal, &mut keys)?;
     for (tenant, place, row) in rows.iter().filter(|(_, _, row)| row.purpose == Purpose::Tenant) {
@@ -37,6 +37,15 @@ pub(crate) async fn load(storage: &dyn Storage, shard: Shard, seal: &dyn Seal) -
     }
     every_key_opened(&rows, &keys)?;
     Ok(keys)
+}
+
+/// The wrapped root keys as the seal made them, the newest last; none where nothing is stored yet. Opens nothing.
+///
+/// Errors: `storage.damaged`, `storage.unavailable`.
+pub async fn wrapped_roots(storage: &dyn Storage, shard: Shard) -> Result<Vec<Vec<u8>>, Refusal> {
+    let prefix = StoreKey::new(Kind::Ring, shard, TenantId::SYSTEM.as_bytes().to_vec());
+    let rows = committed_rows(storage, prefix).await?;
+    Ok(rows.into_iter().filter(|(_, _, row)| row.purpose == Purpose::Root).map(|(_, _, row)| row.wrapped).collect())
 }
 
 fn open_roots(rows: &[Placed], seal: &dyn Seal, keys: &mut Keys) -> Result<(), Refusal> {
@@ -77,10 +86,10 @@ fn every_key_opened(rows: &[Placed], keys: &Keys) -> Result<(), Refusal> {
 }
 
 /// All ring rows whose batch was committed; rows of lost attempts are no part of the ring.
-async fn committed_rows(storage: &dyn Storage, shard: Shard) -> Result<Vec<Placed>, Refusal> {
+async fn committed_rows(storage: &dyn Storage, prefix: StoreKey) -> Result<Vec<Placed>, Refusal> {
+    let shard = prefix.shard();
     let mut rows = Vec::new();
     let mut batches: HashMap<BatchNumber, Option<BatchId>> = HashMap::new();
-    let prefix = StoreKey::new(Kind::Ring, shard, Vec::new());
     let mut after = None;
     loop {
         let page = storage.scan(prefix.clone(), after.take(), LIMITS.page_max).await.map_err(storage_refusal)?;

@@ -9,6 +9,7 @@ mod make;
 mod row;
 
 pub(crate) use load::load;
+pub use load::wrapped_roots;
 pub(crate) use make::{Maker, no_entropy, seal_fail};
 pub use row::Purpose;
 pub(crate) use row::{AnyKey, RingPut, RingRow};

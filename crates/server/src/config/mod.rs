@@ -13,7 +13,7 @@ pub use sample::sample;
 pub use source::{ALIASES, Entry, Given, Origin};
 pub use tree::{
     AccessSection, AccessSync, BackupSection, CacheSection, Config, Engine, KEYS, KeysSection, LedgerSection,
-    LimitsSection, LogFormat, LogLevel, LogSection, RestSection, SealSection, ServerSection, StorageSection,
+    LimitsSection, LogFormat, LogLevel, LogSection, RestSection, SealKind, SealSection, ServerSection, StorageSection,
     TlsSection,
 };
 pub use value::{Choice, Keep, List, Location, Raw, Setting, Size, Span};

@@ -128,6 +128,9 @@ settings! {
     }
     /// What protects the root key while the server is down.
     ["seal"] seal: SealSection {
+        /// What a first start begins with; afterwards the store knows. `key-file` opens it at each start by a file that is
+        /// made then. `shares` waits for `aumbry operator init`, and at each start until enough shares of its key are given.
+        kind: SealKind = "key-file";
         /// Key file of 32 bytes (raw, hex or base64), mode 0600; made at first start. Keep a copy in a safe place:
         /// without it nothing can be opened again. Never inside the data folder.
         /// Left empty it is `seal.key` in the configuration folder.
@@ -186,6 +189,19 @@ settings! {
         /// Shape of a line.
         format: LogFormat = "text";
     }
+}
+
+/// Kinds of seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealKind {
+    /// A key in a file.
+    KeyFile,
+    /// A key in shares that people hold.
+    Shares,
+}
+
+impl Choice for SealKind {
+    const WORDS: &'static [(&'static str, SealKind)] = &[("key-file", SealKind::KeyFile), ("shares", SealKind::Shares)];
 }
 
 /// Storage engines.

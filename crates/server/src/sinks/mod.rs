@@ -13,5 +13,5 @@ mod stream;
 pub use choice::{BadSink, SinkChoice};
 pub use file::{FileSink, WhenSynced};
 pub use folder::Refused;
-pub(crate) use open::{Opening, shelves_at_rest};
+pub(crate) use open::{Opening, refused, shelves_at_rest, unreadable};
 pub use stream::{BadTarget, HashedNames, Names, StreamSink, StreamTarget};

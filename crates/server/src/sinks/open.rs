@@ -100,11 +100,11 @@ async fn has_rows(sink: &dyn Sink) -> Result<bool, SinkError> {
     }
 }
 
-fn refused(error: Refused) -> StartError {
+pub(crate) fn refused(error: Refused) -> StartError {
     StartError::new(Class::Invalid, SINK, error, "put right what it names, then start again")
 }
 
-fn unreadable(sink: &str, error: &SinkError) -> StartError {
+pub(crate) fn unreadable(sink: &str, error: &SinkError) -> StartError {
     let what = format!("the access log's `{sink}` sink {error}");
     StartError::new(Class::Unavailable, SINK, what, "put right what it names, then start again")
 }

@@ -31,6 +31,10 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
+    pub(crate) fn new() -> Arc<Ahead> {
+        Arc::new(Ahead { clock: SystemClock::new(), ahead_ms: AtomicU64::new(0) })
+    }
+
     pub(crate) fn by(&self, span: Duration) {
         self.ahead_ms.fetch_add(u64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
     }
@@ -57,9 +61,16 @@ pub(crate) struct House {
     pub(crate) owner: String,
     pub(crate) routes: Vec<(String, String, &'static str, bool)>,
     pub(crate) authority: PathBuf,
-    connector: TlsConnector,
+    pub(crate) wire: Wire,
     stop: watch::Sender<bool>,
     running: tokio::task::JoinHandle<Ended>,
+}
+
+/// The way to a server.
+#[derive(Clone)]
+pub(crate) struct Wire {
+    address: SocketAddr,
+    connector: TlsConnector,
 }
 
 /// What came back.
@@ -111,7 +122,7 @@ pub(crate) async fn start_late(
     sinks: impl FnOnce(&Places, &Arc<dyn Clock>) -> Option<Vec<Arc<dyn Sink>>>,
 ) -> House {
     let (config, places) = configuration(folder, extra);
-    let clock = Arc::new(Ahead { clock: SystemClock::new(), ahead_ms: AtomicU64::new(0) });
+    let clock = Ahead::new();
     clock.by(late);
     let mut seams = Seams::of(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemEntropy::new()));
     seams.sinks = sinks(&places, &seams.clock);
@@ -123,27 +134,24 @@ pub(crate) async fn start_late(
 pub(crate) async fn start_trusting(folder: &Path, network: &str) -> House {
     let (mut config, places) = configuration(folder, "");
     config.server.trusted_proxies.0.push(network.parse().unwrap());
-    let clock = Arc::new(Ahead { clock: SystemClock::new(), ahead_ms: AtomicU64::new(0) });
+    let clock = Ahead::new();
     let seams = Seams::of(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemEntropy::new()));
     run(build(&config, &places, seams).await.unwrap(), places, clock).await
 }
 
 async fn run(built: Built, places: Places, clock: Arc<Ahead>) -> House {
-    let (address, app, log, ledger) = (built.address, built.app.clone(), built.log.clone(), built.ledger.clone());
+    let server::Inside { app, ledger, log } = built.inside().unwrap();
+    let address = built.address;
     let routes = built.routes().iter();
     let routes = routes.map(|r| (r.verb.to_string(), r.template.to_owned(), r.act, r.open)).collect();
     let authority = built.identity.files().authority.clone().unwrap();
     app::bootstrap::owner_login(&app).await.unwrap();
     let owner = app::bootstrap::dev_session(&app, Duration::from_secs(3600)).await.unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(&authority).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let wire = Wire::to(&built);
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(built.run(stopped));
-    let (owner, connector) = (owner.token.expose().to_owned(), TlsConnector::from(Arc::new(config)));
-    House { address, app, log, ledger, places, clock, owner, routes, authority, connector, stop, running }
+    let owner = owner.token.expose().to_owned();
+    House { address, app, log, ledger, places, clock, owner, routes, authority, wire, stop, running }
 }
 
 impl House {
@@ -155,39 +163,22 @@ impl House {
     }
 
     pub(crate) async fn connect(&self) -> TlsStream<TcpStream> {
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        self.connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap()
+        self.wire.connect().await
     }
 
     /// Sends these bytes and reads one answer.
     pub(crate) async fn raw(&self, request: &[u8]) -> Answer {
-        let mut stream = self.connect().await;
-        stream.write_all(request).await.unwrap();
-        read_answer(&mut stream).await
+        self.wire.raw(request).await
     }
 
     /// One request of its own connection; `headers` are whole lines.
     pub(crate) async fn send(&self, verb: &str, target: &str, headers: &[String], body: &[u8]) -> Answer {
-        let mut head = format!("{verb} {target} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n", body.len());
-        for line in headers {
-            head.push_str(line);
-            head.push_str("\r\n");
-        }
-        head.push_str("\r\n");
-        self.raw(&[head.as_bytes(), body].concat()).await
+        self.wire.send(verb, target, headers, body).await
     }
 
     /// A JSON request, or one without a body when `body` is null, with an idempotency key of its own.
     pub(crate) async fn call(&self, token: &str, verb: &str, target: &str, body: &Value) -> Answer {
-        let mut headers = vec![format!("idempotency-key: {}", fresh())];
-        if !token.is_empty() {
-            headers.push(format!("authorization: Bearer {token}"));
-        }
-        if body.is_null() {
-            return self.send(verb, target, &headers, b"").await;
-        }
-        headers.push("content-type: application/json".to_owned());
-        self.send(verb, target, &headers, body.to_string().as_bytes()).await
+        self.wire.call(token, verb, target, body).await
     }
 
     pub(crate) async fn owner(&self, verb: &str, target: &str, body: Value) -> Answer {
@@ -210,6 +201,59 @@ impl House {
         let issued = self.owner("POST", "/api/v1/sessions", serde_json::json!({ "principal": name })).await;
         issued.json()["token"].as_str().unwrap_or_else(|| panic!("{issued:?}")).to_owned()
     }
+}
+
+impl Wire {
+    pub(crate) fn to(built: &Built) -> Wire {
+        let mut roots = RootCertStore::empty();
+        let authority = built.identity.files().authority.clone().unwrap();
+        roots.add(CertificateDer::from_pem_file(authority).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_root_certificates(roots).with_no_client_auth();
+        Wire { address: built.address, connector: TlsConnector::from(Arc::new(config)) }
+    }
+
+    pub(crate) async fn connect(&self) -> TlsStream<TcpStream> {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        self.connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap()
+    }
+
+    /// Sends these bytes and reads one answer.
+    pub(crate) async fn raw(&self, request: &[u8]) -> Answer {
+        let mut stream = self.connect().await;
+        stream.write_all(request).await.unwrap();
+        read_answer(&mut stream).await
+    }
+
+    /// One request of its own connection; `headers` are whole lines.
+    pub(crate) async fn send(&self, verb: &str, target: &str, headers: &[String], body: &[u8]) -> Answer {
+        self.raw(&request(verb, target, headers, body)).await
+    }
+
+    /// A JSON request, or one without a body when `body` is null, with an idempotency key of its own.
+    pub(crate) async fn call(&self, token: &str, verb: &str, target: &str, body: &Value) -> Answer {
+        let mut headers = vec![format!("idempotency-key: {}", fresh())];
+        if !token.is_empty() {
+            headers.push(format!("authorization: Bearer {token}"));
+        }
+        if body.is_null() {
+            return self.send(verb, target, &headers, b"").await;
+        }
+        headers.push("content-type: application/json".to_owned());
+        self.send(verb, target, &headers, body.to_string().as_bytes()).await
+    }
+}
+
+/// The bytes of a request; `headers` are whole lines.
+pub(crate) fn request(verb: &str, target: &str, headers: &[String], body: &[u8]) -> Vec<u8> {
+    let mut head = format!("{verb} {target} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n", body.len());
+    for line in headers {
+        head.push_str(line);
+        head.push_str("\r\n");
+    }
+    head.push_str("\r\n");
+    [head.as_bytes(), body].concat()
 }
 
 /// Text that no other call gives in this process.

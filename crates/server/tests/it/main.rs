@@ -17,4 +17,5 @@ mod http;
 mod life;
 mod matrix;
 mod outage;
+mod seal;
 mod sinks;

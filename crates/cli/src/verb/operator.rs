@@ -1,0 +1,240 @@
+//! `aumbry operator`: the shares of the seal's key, and what their holders do with them.
+
+use api::operator::{Cancel, Ceremony, GiveShare, Phase, Rekey, SealKind, Unsealed};
+use clap::{Subcommand, ValueEnum};
+use client::{Client, Error};
+
+use crate::connect::Global;
+use crate::shares::{Outlet, Shares, Source, SplitArgs, caution};
+use crate::verb::keys::{self, Which};
+use crate::{exit, fault, input, output};
+
+/// Shares of the seal's key: begin, unseal, seal, replace
+#[derive(Debug, Subcommand)]
+pub(crate) enum Operator {
+    /// Begin a server with `seal.kind = "shares"`: makes the shares of its key
+    Init {
+        #[command(flatten)]
+        split: SplitArgs,
+        #[command(flatten)]
+        outlet: Outlet,
+    },
+    /// Give shares to a sealed server
+    Unseal {
+        /// Nonce that `init` showed; then the owner's one-time login is shown when the server opens
+        #[arg(long)]
+        nonce: Option<String>,
+        #[command(flatten)]
+        source: Source,
+    },
+    /// Seal the server: it lets go of its keys until enough shares were given
+    Seal,
+    /// Replace the root key; every tenant's key is wrapped anew
+    Rotate,
+    /// Replace the seal's key by one in new shares, or in a key file
+    Rekey {
+        /// Which kind of seal there is to be
+        #[arg(long, value_enum, default_value_t = Kind::Shares)]
+        to: Kind,
+        #[command(flatten)]
+        split: SplitArgs,
+        #[command(flatten)]
+        outlet: Outlet,
+        #[command(flatten)]
+        source: Source,
+    },
+    /// Give shares to a rekey that another person began
+    Give {
+        /// Its nonce
+        #[arg(long)]
+        nonce: String,
+        #[command(flatten)]
+        outlet: Outlet,
+        #[command(flatten)]
+        source: Source,
+    },
+    /// Give a rekey up; what is in force stays
+    Cancel {
+        /// Its nonce
+        #[arg(long)]
+        nonce: String,
+    },
+    /// Show whether the server is open, and how many shares it wants
+    Status,
+}
+
+/// Kinds of seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// A key in shares that people hold
+    Shares,
+    /// A key in a file of the server
+    KeyFile,
+}
+
+impl Operator {
+    /// Does what was asked.
+    pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
+        match self {
+            Self::Init { split, outlet } => init(global, split, &outlet).await,
+            Self::Unseal { nonce, source } => unseal(global, nonce, source).await,
+            Self::Seal => {
+                let client = global.client()?;
+                input::confirm("sealing the server, which stops it for everybody,", "seal", global.yes)?;
+                let sealed = client.operator().seal().await?;
+                global.output().answer(&sealed, |sealed| {
+                    let shares = &sealed.shares;
+                    format!("sealed; {} of {} shares of set {} open it", shares.threshold, shares.count, shares.set)
+                })?;
+                Ok(exit::OK)
+            }
+            Self::Rotate => keys::Keys::Rotate { scope: Which::Root }.run(global).await,
+            Self::Rekey { to, split, outlet, source } => rekey(global, to, split, &outlet, source).await,
+            Self::Give { nonce, outlet, source } => {
+                let client = global.client()?;
+                outlet.ready(global.output())?;
+                go_on(global, &client, None, nonce, &outlet, source).await
+            }
+            Self::Cancel { nonce } => {
+                let cancelled = global.client()?.operator().cancel(&Cancel { nonce }).await?;
+                global.output().answer(&cancelled, |_| "given up; what was in force is in force".to_owned())?;
+                Ok(exit::OK)
+            }
+            Self::Status => super::status::run(global).await,
+        }
+    }
+}
+
+async fn init(global: &Global, split: SplitArgs, outlet: &Outlet) -> fault::Outcome {
+    let (client, output) = (global.anonymous()?, global.output());
+    outlet.ready(output)?;
+    let handed = client.operator().init(&split.split()).await?;
+    let (_, shown) = outlet.hand_out(&handed)?;
+    if !output.json {
+        caution();
+    }
+    output.answer(&handed, |handed| {
+        format!(
+            "{shown}The server begins once {} of them were given back:\n  aumbry operator unseal --nonce {}",
+            handed.threshold, handed.nonce
+        )
+    })?;
+    Ok(exit::OK)
+}
+
+async fn unseal(global: &Global, nonce: Option<String>, source: Source) -> fault::Outcome {
+    let (client, output) = (global.anonymous()?, global.output());
+    let mut shares = source.open()?;
+    let mut last: Option<Unsealed> = None;
+    while let Some(share) = shares.next("A share, which is not shown")? {
+        match client.operator().unseal(&GiveShare { share, nonce: nonce.clone() }).await {
+            Ok(unsealed) => {
+                let done = unsealed.open;
+                if !done {
+                    output::note(&progress(&unsealed.shares));
+                }
+                last = Some(unsealed);
+                if done {
+                    break;
+                }
+            }
+            Err(error) => shares.refused(error)?,
+        }
+    }
+    let last = last.ok_or_else(|| fault::invalid("no share was given", "give one a line, or name files"))?;
+    let open = last.open;
+    output.answer(&last, |last| match (&last.login, last.open) {
+        (Some(login), _) => format!("the server is open; the owner's one-time login:\n{}", login.expose()),
+        (None, true) => "the server is open".to_owned(),
+        (None, false) => format!("still sealed: {}", progress(&last.shares)),
+    })?;
+    Ok(if open { exit::OK } else { exit::code(api::Class::Sealed) })
+}
+
+fn progress(shares: &api::operator::Gathered) -> String {
+    format!("{} of {} shares of set {} were given", shares.given, shares.threshold, shares.set)
+}
+
+async fn rekey(global: &Global, to: Kind, split: SplitArgs, outlet: &Outlet, source: Source) -> fault::Outcome {
+    let client = global.client()?;
+    let rekey = match to {
+        Kind::Shares => {
+            outlet.ready(global.output())?;
+            Rekey { to: SealKind::Shares, split: Some(split.split()) }
+        }
+        Kind::KeyFile => Rekey { to: SealKind::KeyFile, split: None },
+    };
+    input::confirm("replacing the seal's key", "rekey", global.yes)?;
+    let began = client.operator().rekey(&rekey).await?;
+    output::note(&format!("this ceremony's nonce is {}", began.nonce));
+    let nonce = began.nonce.clone();
+    go_on(global, &client, Some(began), nonce, outlet, source).await
+}
+
+/// Gives shares until the new key is in force or there are no more.
+async fn go_on(
+    global: &Global,
+    client: &Client,
+    began: Option<Ceremony>,
+    nonce: String,
+    outlet: &Outlet,
+    source: Source,
+) -> fault::Outcome {
+    let output = global.output();
+    let mut shares: Option<Shares> = None;
+    let mut source = Some(source);
+    let mut step = began;
+    loop {
+        if let Some(ceremony) = &step {
+            if let Some(handed) = &ceremony.handed_out {
+                let (files, shown) = outlet.hand_out(handed)?;
+                if output.json {
+                    output.answer(ceremony, |_| String::new())?;
+                } else {
+                    caution();
+                    output::write(shown.as_bytes())?;
+                }
+                // Files that were just brought to the disk prove by being read back that they arrived.
+                shares = (!files.is_empty()).then(|| Source::of(files).open()).transpose()?;
+                if shares.is_none() && !input::interactive() {
+                    return pending(&nonce, ceremony);
+                }
+                source = source.or_else(|| Some(Source::default()));
+            }
+            if ceremony.phase == Phase::Done {
+                output.answer(ceremony, |ceremony| ceremony.advice.clone().unwrap_or_default())?;
+                return Ok(exit::OK);
+            }
+        }
+        let what = match step.as_ref().map(|step| step.phase) {
+            Some(Phase::Fresh) => "A share of the new set, which is not shown",
+            _ => "A share of the set in force, which is not shown",
+        };
+        let giving = match &mut shares {
+            Some(shares) => shares,
+            none => none.insert(source.take().unwrap_or_default().open()?),
+        };
+        let Some(share) = giving.next(what)? else {
+            return match &step {
+                Some(ceremony) => pending(&nonce, ceremony),
+                None => Err(fault::invalid("no share was given", "give one a line, or name files")),
+            };
+        };
+        match client.operator().give(&GiveShare { share, nonce: Some(nonce.clone()) }).await {
+            Ok(ceremony) => {
+                if let Some(wanted) = &ceremony.wanted {
+                    output::note(&progress(wanted));
+                }
+                step = Some(ceremony);
+            }
+            Err(error) => giving.refused(error)?,
+        }
+    }
+}
+
+/// More shares are wanted than there were here.
+fn pending(nonce: &str, ceremony: &Ceremony) -> fault::Outcome {
+    let wanted = ceremony.wanted.as_ref().map(progress).unwrap_or_default();
+    let hint = format!("go on with `aumbry operator give --nonce {nonce}`; until then nothing is replaced");
+    Err(Error::local(api::Class::Conflict, "operator.pending", wanted, &hint))
+}
