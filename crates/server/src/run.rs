@@ -76,6 +76,8 @@ impl Built {
             tokio::spawn(tasks::keep_access_log(log.clone(), ledger.clone(), ending.clone())),
             tokio::spawn(tasks::watch_room(ledger.clone(), log.clone(), ending.clone())),
             tokio::spawn(tasks::keep_keys(app.clone(), self.rotate_every, ending.clone())),
+            tokio::spawn(tasks::keep_uses(app.clone(), ending.clone())),
+            tokio::spawn(tasks::give_notices(app.clone(), ending.clone())),
             tokio::spawn(tasks::sweep_tokens(app.clone(), ending.clone())),
             tokio::spawn(tasks::empty_tenants(app.clone(), ending.clone())),
             tokio::spawn(self.retention.run(log.clone(), ledger.clone(), ending.clone())),
