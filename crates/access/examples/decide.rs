@@ -163,7 +163,7 @@ fn measure(calls: u32, mut call: impl FnMut(u32)) -> u128 {
 
 fn main() {
     let who = facts(1, &["r0", "r1", "r2"]);
-    let cx = RequestContext { source_ip: [10, 1, 2, 3].into(), now: WallMs(1_790_000_000_000), tls: true };
+    let cx = RequestContext { source_ip: [10, 1, 2, 3].into(), now: WallMs(1_790_000_000_000), tls: true, cas: false };
     let secret = |text: &str| Resource::Secret(Path::parse(text).unwrap());
     let same = secret("team1/app1/db/password");
     let paths: Vec<Resource> = (0..BATCHES * COLD).map(|n| secret(&format!("team1/app1/db/password{n}"))).collect();

@@ -32,6 +32,8 @@ pub use value::{BadValue, Encoding, Value, encode, reveal};
 pub const OCTETS: &str = "application/octet-stream";
 /// Media type of every answer that carries JSON.
 pub const JSON: &str = "application/json";
+/// Media type of merge patches (RFC 7396).
+pub const MERGE_PATCH: &str = "application/merge-patch+json";
 /// Media type of refusals (RFC 9457).
 pub const PROBLEM: &str = "application/problem+json";
 /// Prefix of every route of the native API.

@@ -1,10 +1,8 @@
 //! Secret values on the wire: read without copies, written by one function.
 
-use std::io;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use crypto::secret::{SecretBytes, SecretText};
+use crypto::secret::{SecretBuffer, SecretBytes, SecretText};
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -111,9 +109,9 @@ pub fn reveal<S: Serializer>(secret: &SecretText, out: S) -> Result<S::Ok, S::Er
 ///
 /// Errors: those of the message's own `Serialize`.
 pub fn encode<T: Serialize>(message: &T) -> Result<SecretBytes, serde_json::Error> {
-    let mut buffer = Wiping(Vec::with_capacity(FIRST_BYTES));
+    let mut buffer = SecretBuffer::with_capacity(FIRST_BYTES);
     serde_json::to_writer(&mut buffer, message)?;
-    Ok(SecretBytes::new(std::mem::take(&mut buffer.0)))
+    Ok(buffer.finish())
 }
 
 impl Serialize for Value {
@@ -145,32 +143,6 @@ struct Quoted<'a>(&'a SecretText);
 impl Serialize for Quoted<'_> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         reveal(self.0, out)
-    }
-}
-
-/// A buffer that erases the old allocation when it grows, and the last one when dropped half-filled.
-struct Wiping(Vec<u8>);
-
-impl io::Write for Wiping {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let wanted = self.0.len().saturating_add(bytes.len());
-        if wanted > self.0.capacity() {
-            let mut larger = Vec::with_capacity(wanted.saturating_mul(2));
-            larger.extend_from_slice(&self.0);
-            drop(SecretBytes::new(std::mem::replace(&mut self.0, larger)));
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Drop for Wiping {
-    fn drop(&mut self) {
-        drop(SecretBytes::new(std::mem::take(&mut self.0)));
     }
 }
 

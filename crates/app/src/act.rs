@@ -21,7 +21,7 @@ pub enum Mode {
 pub struct ActKind {
     /// Name in rows of the access log.
     pub name: &'static str,
-    /// Rights of which one is enough, the widest first; none for a login.
+    /// Rights of which one is enough, the widest first, unless the act names one for each thing it touches; none for a login.
     pub rights: &'static [Action],
     /// How it goes.
     pub mode: Mode,
@@ -65,6 +65,18 @@ acts! {
     SECRET_PURGE = "secret.purge", [SecretPurge], Change, urgent;
     /// Change metadata.
     SECRET_ANNOTATE = "secret.annotate", [SecretAnnotate], Change;
+    /// Write a version that changes fields of the newest one.
+    SECRET_PATCH = "secret.patch", [SecretWrite], Change;
+    /// Find secrets below a folder.
+    SECRET_SEARCH = "secret.search", [SecretList], Read;
+    /// Write many secrets, all or none.
+    SECRET_IMPORT = "secret.import", [SecretWrite], Change;
+    /// Copy secrets to other paths.
+    SECRET_COPY = "secret.copy", [SecretRead, SecretWrite, SecretList], Change;
+    /// Copy secrets to other paths and hide them where they were.
+    SECRET_MOVE = "secret.move", [SecretRead, SecretWrite, SecretDelete, SecretList], Change;
+    /// Find out what writing many secrets would do.
+    SECRET_IMPORT_CHECK = "secret.import_check", [SecretWrite], Read;
     /// See a policy.
     POLICY_READ = "policy.read", [PolicyRead], Read;
     /// List policies.
@@ -156,6 +168,8 @@ acts! {
 pub(crate) enum Target {
     One(Resource),
     Secrets(Vec<Path>),
+    /// Several things, with the right that is needed on each.
+    Each(Vec<(Action, Resource)>),
     /// The caller's session or another, by id.
     Session(SessionId),
     /// A tenant of the house, by name.
@@ -171,11 +185,13 @@ pub struct Act {
     pub(crate) kind: &'static ActKind,
     pub(crate) target: Target,
     pub(crate) version: Option<u64>,
+    /// Whether it says which version it replaces: `context.cas` of policies.
+    pub(crate) insists: bool,
 }
 
 impl Act {
     fn of(kind: &'static ActKind, resource: Resource) -> Act {
-        Act { kind, target: Target::One(resource), version: None }
+        Act { kind, target: Target::One(resource), version: None, insists: false }
     }
 
     fn system(kind: &'static ActKind, part: Part) -> Act {
@@ -189,11 +205,14 @@ impl Act {
 
     /// Read several secrets' newest values. Errors: `request.invalid` for none or too many.
     pub fn secret_read_many(paths: Vec<Path>) -> Result<Act, Refusal> {
-        if paths.is_empty() || paths.len() > crate::limits::READ_PATHS_MAX {
-            let why = format!("name 1 to {} paths", crate::limits::READ_PATHS_MAX);
-            return Err(Refusal::new(&REQUEST_INVALID, why));
+        Act::several(&SECRET_READ, paths, crate::limits::READ_PATHS_MAX)
+    }
+
+    fn several(kind: &'static ActKind, paths: Vec<Path>, most: usize) -> Result<Act, Refusal> {
+        if paths.is_empty() || paths.len() > most {
+            return Err(Refusal::new(&REQUEST_INVALID, format!("name 1 to {most} paths")));
         }
-        Ok(Act { kind: &SECRET_READ, target: Target::Secrets(paths), version: None })
+        Ok(Act { kind, target: Target::Secrets(paths), version: None, insists: false })
     }
 
     /// See a secret's metadata.
@@ -244,6 +263,56 @@ impl Act {
     /// Change a secret's metadata.
     pub fn secret_annotate(path: Path) -> Act {
         Act::of(&SECRET_ANNOTATE, Resource::Secret(path))
+    }
+
+    /// Change fields of a secret's value.
+    pub fn secret_patch(path: Path) -> Act {
+        // It names the version that it read.
+        Act { insists: true, ..Act::of(&SECRET_PATCH, Resource::Secret(path)) }
+    }
+
+    /// Find secrets below a folder.
+    pub fn secret_search(folder: Prefix) -> Act {
+        Act::of(&SECRET_SEARCH, Resource::Folder(folder))
+    }
+
+    /// Write several secrets. Errors: `request.invalid` for none, for too many, and for one that is named twice.
+    pub fn secret_import(paths: Vec<Path>) -> Result<Act, Refusal> {
+        Act::imported(&SECRET_IMPORT, paths)
+    }
+
+    /// Find out what writing several secrets would do. Errors: as [`Act::secret_import`].
+    pub fn secret_import_check(paths: Vec<Path>) -> Result<Act, Refusal> {
+        Act::imported(&SECRET_IMPORT_CHECK, paths)
+    }
+
+    fn imported(kind: &'static ActKind, paths: Vec<Path>) -> Result<Act, Refusal> {
+        let mut seen = std::collections::HashSet::new();
+        if let Some((at, path)) = paths.iter().enumerate().find(|(_, path)| !seen.insert(*path)) {
+            let why = format!("item {}, `{path}`: it stands there twice", at.saturating_add(1));
+            return Err(Refusal::new(&REQUEST_INVALID, why));
+        }
+        Act::several(kind, paths, crate::limits::IMPORT_ITEMS_MAX)
+    }
+
+    /// Copy a secret, or move it.
+    pub fn secret_copy(from: &Path, to: &Path, moves: bool) -> Act {
+        let (from, to) = (Resource::Secret(from.clone()), Resource::Secret(to.clone()));
+        let mut each = vec![(Action::SecretRead, from.clone()), (Action::SecretWrite, to)];
+        each.extend(moves.then_some((Action::SecretDelete, from)));
+        let kind = if moves { &SECRET_MOVE } else { &SECRET_COPY };
+        Act { kind, target: Target::Each(each), version: None, insists: false }
+    }
+
+    /// Copy or move all secrets below a folder; the rights on each are asked for once it is known which they are.
+    pub fn secret_copy_folder(from: Prefix, moves: bool) -> Act {
+        let kind = if moves { &SECRET_MOVE } else { &SECRET_COPY };
+        Act {
+            kind,
+            target: Target::Each(vec![(Action::SecretList, Resource::Folder(from))]),
+            version: None,
+            insists: false,
+        }
     }
 
     /// See a policy.
@@ -313,7 +382,7 @@ impl Act {
 
     /// See a session.
     pub fn session_read(id: SessionId) -> Act {
-        Act { kind: &SESSION_READ, target: Target::Session(id), version: None }
+        Act { kind: &SESSION_READ, target: Target::Session(id), version: None, insists: false }
     }
 
     /// List sessions.
@@ -328,7 +397,7 @@ impl Act {
 
     /// Put a session's end off, one's own or, with the right, another's.
     pub fn session_renew(id: SessionId) -> Act {
-        Act { kind: &SESSION_RENEW, target: Target::Session(id), version: None }
+        Act { kind: &SESSION_RENEW, target: Target::Session(id), version: None, insists: false }
     }
 
     /// Put the end of the session that asks off.
@@ -338,12 +407,12 @@ impl Act {
 
     /// End a session, one's own or, with the right, another's.
     pub fn session_revoke(id: SessionId) -> Act {
-        Act { kind: &SESSION_REVOKE, target: Target::Session(id), version: None }
+        Act { kind: &SESSION_REVOKE, target: Target::Session(id), version: None, insists: false }
     }
 
     /// Trade a one-time login for a session; goes through [`crate::session::login`].
     pub(crate) fn session_login() -> Act {
-        Act { kind: &SESSION_LOGIN, target: Target::Login, version: None }
+        Act { kind: &SESSION_LOGIN, target: Target::Login, version: None, insists: false }
     }
 
     /// Read checkpoint, key, proofs or tiles of the ledger.
@@ -393,7 +462,7 @@ impl Act {
 
     fn tenant(kind: &'static ActKind, name: &str) -> Result<Act, Refusal> {
         crate::tenant::check_name(name)?;
-        Ok(Act { kind, target: Target::Tenant(name.into()), version: None })
+        Ok(Act { kind, target: Target::Tenant(name.into()), version: None, insists: false })
     }
 
     /// See a tenant. Errors: `tenant.invalid`, as with all about a tenant's name.
@@ -476,6 +545,11 @@ impl Act {
         Act::system(&OPERATION_READ, Part::Operations)
     }
 
+    /// The same act, which insists on the version it replaces if one is named.
+    pub fn replacing(self, cas: Option<u64>) -> Act {
+        Act { insists: cas.is_some(), ..self }
+    }
+
     /// Its line in the table.
     pub fn kind(&self) -> &'static ActKind {
         self.kind
@@ -485,12 +559,29 @@ impl Act {
     pub(crate) fn subjects(&self) -> Vec<Option<String>> {
         match &self.target {
             Target::One(Resource::System(_)) | Target::Login => vec![None],
-            Target::One(Resource::Folder(folder)) => vec![Some(format!("{folder}/"))],
-            Target::One(resource) => vec![Some(resource.id().to_owned())],
+            Target::One(resource) => vec![Some(subject(resource))],
+            Target::Each(each) => {
+                let mut all: Vec<Option<String>> = Vec::new();
+                for (_, resource) in each {
+                    let named = Some(subject(resource));
+                    if !all.contains(&named) {
+                        all.push(named);
+                    }
+                }
+                all
+            }
             Target::Secrets(paths) => paths.iter().map(|path| Some(path.as_str().to_owned())).collect(),
             Target::Session(id) => vec![Some(id.to_string())],
             Target::Tenant(name) => vec![Some(name.to_string())],
         }
+    }
+}
+
+/// A resource as rows name it.
+fn subject(resource: &Resource) -> String {
+    match resource {
+        Resource::Folder(folder) => format!("{folder}/"),
+        resource => resource.id().to_owned(),
     }
 }
 

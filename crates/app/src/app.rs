@@ -10,7 +10,7 @@ use crate::grant::{Authorized, Trail};
 use crate::limits;
 use crate::policy::PolicyBook;
 use crate::reply::Reply;
-use crate::secret::{Counts, Places};
+use crate::secret::{Counts, Places, Uses};
 use crate::tenant::TenantBook;
 use access::session::HighWater;
 use access::{Action, Decider, Decision, RequestContext, Resource, RuleIds, SessionFacts};
@@ -58,6 +58,7 @@ struct Inner {
     sessions: Sessions,
     tenants: TenantBook,
     places: Places,
+    uses: Uses,
     counts: Counts,
     policies: PolicyBook,
     rotating: tokio::sync::Mutex<()>,
@@ -72,6 +73,7 @@ impl App {
             sessions: Sessions::new(),
             tenants: TenantBook::new(),
             places: Places::new(),
+            uses: Uses::default(),
             counts: Counts::new(),
             policies: PolicyBook::default(),
             rotating: tokio::sync::Mutex::default(),
@@ -98,6 +100,10 @@ impl App {
 
     pub(crate) fn tenants(&self) -> &TenantBook {
         &self.0.tenants
+    }
+
+    pub(crate) fn uses(&self) -> &Uses {
+        &self.0.uses
     }
 
     pub(crate) fn places(&self) -> &Places {
@@ -164,7 +170,7 @@ impl App {
             Err(refusal) => return self.refuse(stub, refusal).await,
         };
         let mode = act.kind.mode;
-        let circumstances = circumstances(&arrival, now);
+        let circumstances = circumstances(&arrival, &act, now);
         let trail = Arc::<Mutex<Trail>>::default();
         let grant = Authorized {
             app: self.clone(),
@@ -207,7 +213,7 @@ impl App {
         self.0.policies.ready(self, facts.tenant).await.map_err(|refusal| (refusal, RuleIds::NONE, None))?;
         let denied = || Refusal::new(&POLICY_DENIED, DENIED);
         let foreign = act.kind.cluster && facts.tenant != self.0.parts.home;
-        let circumstances = circumstances(arrival, now);
+        let circumstances = circumstances(arrival, act, now);
         let one = |resource: &Resource| {
             let mut last = RuleIds::NONE;
             for right in act.kind.rights.iter().filter(|right| !foreign && !self.beyond(**right, facts)) {
@@ -234,8 +240,36 @@ impl App {
                 }
                 granted.ok_or((denied(), RuleIds::NONE, None))
             }
+            Target::Each(each) => self.authorise_each(each, foreign, facts, &circumstances),
             Target::Login => Err((denied(), RuleIds::NONE, None)),
         }
+    }
+
+    /// Whether all of several things may be done; names the first that may not.
+    fn authorise_each(
+        &self,
+        each: &[(Action, Resource)],
+        foreign: bool,
+        facts: &SessionFacts,
+        circumstances: &RequestContext,
+    ) -> Result<(Action, RuleIds), (Refusal, RuleIds, Option<usize>)> {
+        let mut granted = None;
+        let mut named: Vec<&Resource> = Vec::new();
+        for (right, resource) in each {
+            if !named.contains(&resource) {
+                named.push(resource);
+            }
+            let subject = named.iter().position(|known| *known == resource);
+            let denied = || Refusal::new(&POLICY_DENIED, format!("`{}`: {DENIED}", resource.id()));
+            if foreign || self.beyond(*right, facts) {
+                return Err((denied(), RuleIds::NONE, subject));
+            }
+            match self.0.parts.decider.decide(facts, *right, resource, circumstances) {
+                Decision::Allow { rules } => granted = Some((*right, rules)),
+                Decision::Deny { rules, .. } => return Err((denied(), rules, subject)),
+            }
+        }
+        granted.ok_or_else(|| (Refusal::new(&POLICY_DENIED, DENIED), RuleIds::NONE, None))
     }
 
     /// Rights over the whole cluster are the home tenant's only.
@@ -271,7 +305,11 @@ impl App {
         let Ending { mut stub, trail, operation } = ending;
         let trail = std::mem::take(&mut *trail.lock());
         stub.version = trail.version.or(stub.version);
-        stub.versions = trail.versions;
+        stub.versions = trail.versions.into_iter().map(Some).collect();
+        if !trail.subjects.is_empty() {
+            (stub.subjects, stub.versions) =
+                trail.subjects.into_iter().map(|(path, version)| (Some(path), version)).unzip();
+        }
         stub.position = trail.position;
         stub.who = trail.session.or(stub.who);
         if outcome.is_err() {
@@ -315,7 +353,7 @@ impl App {
     }
 }
 
-const DENIED: &str = "no policy allows this, or one forbids it";
+pub(crate) const DENIED: &str = "no policy allows this, or one forbids it";
 
 /// What is needed to end a request.
 #[derive(Debug)]
@@ -336,7 +374,7 @@ pub(crate) struct Stub {
     subjects: Vec<Option<String>>,
     version: Option<u64>,
     /// Of each subject, where there are several.
-    versions: Vec<u64>,
+    versions: Vec<Option<u64>>,
     position: Option<Position>,
     rules: RuleIds,
     urgent: bool,
@@ -397,7 +435,7 @@ impl Stub {
         // A refusal is one row, however many things were asked for.
         let count = if refusal.is_some() { 1 } else { usize::MAX };
         let subjects = std::mem::take(&mut self.subjects);
-        let versions = std::mem::take(&mut self.versions).into_iter().map(Some).chain(std::iter::repeat(self.version));
+        let versions = std::mem::take(&mut self.versions).into_iter().chain(std::iter::repeat(self.version));
         subjects.into_iter().zip(versions).take(count).map(move |(path, version)| {
             let mut row = Row::new(now, self.request, self.tenant, self.source.to_string(), self.act, outcome);
             row.entity = self.who.map(|(entity, _)| entity);
@@ -411,8 +449,8 @@ impl Stub {
     }
 }
 
-fn circumstances(arrival: &Arrival, now: WallMs) -> RequestContext {
-    RequestContext { source_ip: arrival.source, now, tls: arrival.tls }
+fn circumstances(arrival: &Arrival, act: &Act, now: WallMs) -> RequestContext {
+    RequestContext { source_ip: arrival.source, now, tls: arrival.tls, cas: act.insists }
 }
 
 /// No randomness was to be had; nothing happened.

@@ -114,7 +114,7 @@ pub(crate) async fn as_house(app: &App, act: Act, by: Action) -> Result<Authoriz
         facts: Arc::new(facts),
         act,
         by,
-        circumstances: RequestContext { source_ip, now, tls: true },
+        circumstances: RequestContext { source_ip, now, tls: true, cas: false },
         idempotency: None,
         operation: app.operation(now)?,
         trail: Arc::default(),

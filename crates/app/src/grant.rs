@@ -1,11 +1,11 @@
 //! The proof that somebody may do something, and the only handle through which use cases reach the ledger.
 
 use crate::act::{Act, Target};
-use crate::app::App;
+use crate::app::{App, DENIED};
 use access::{Action, Decision, RequestContext, Resource, SessionFacts};
 use crypto::WallMs;
 use crypto::id::{EntityId, OperationId, SessionId, TenantId};
-use ledger::code::BUG;
+use ledger::code::{BUG, POLICY_DENIED};
 use ledger::{Actor, ChangeTenant, Command, Idempotency, Ledger, Path, Position, Prefix, Receipt, Refusal, Unit};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ pub(crate) struct Trail {
     pub(crate) version: Option<u64>,
     /// The version of each subject, where an act has several.
     pub(crate) versions: Vec<u64>,
+    /// What turned out to be touched, with the version of each, in place of what the act names.
+    pub(crate) subjects: Vec<(String, Option<u64>)>,
     /// The one subject a refusal is about, where an act has several.
     pub(crate) subject: Option<usize>,
     /// Who turned out to be asking, where nobody was logged in.
@@ -131,6 +133,36 @@ impl Authorized {
         matches!(decision, Decision::Allow { .. })
     }
 
+    /// Asks for a right on a secret that the act does not name: one it leads to. The refusal names it, and so does its row.
+    ///
+    /// Call it before the secret is looked up. Errors: `policy.denied`.
+    pub(crate) fn require(&self, action: Action, path: &Path) -> Result<(), Refusal> {
+        if self.also(action, &Resource::Secret(path.clone())) {
+            return Ok(());
+        }
+        self.note_subjects(vec![(path.as_str().to_owned(), None)]);
+        Err(Refusal::new(&POLICY_DENIED, format!("`{path}`: {DENIED}")))
+    }
+
+    /// The things it is about with the right asked for on each.
+    pub(crate) fn each(&self) -> Result<&[(Action, Resource)], Refusal> {
+        match &self.act.target {
+            Target::Each(each) => Ok(each),
+            _ => Err(mismatched()),
+        }
+    }
+
+    /// Holds the act to the version that it said it insists on. Errors: a defect of the door.
+    pub(crate) fn insists(&self, cas: Option<u64>) -> Result<(), Refusal> {
+        if self.act.insists && cas.is_none() { Err(bug("an act that insists on no version")) } else { Ok(()) }
+    }
+
+    /// Notes that a secret's value was given to the caller.
+    pub(crate) fn note_use(&self, path: &Path) {
+        let last = crate::secret::LastUse { at: self.now(), by: self.facts.entity };
+        self.app.uses().note(self.facts.tenant, path, last);
+    }
+
     /// Names the version in the row.
     pub(crate) fn note_version(&self, version: u64) {
         self.trail.lock().version = Some(version);
@@ -139,6 +171,11 @@ impl Authorized {
     /// Names the versions in the rows of several subjects, in their order.
     pub(crate) fn note_versions(&self, versions: Vec<u64>) {
         self.trail.lock().versions = versions;
+    }
+
+    /// Names what turned out to be touched, in place of what the act names; a row stands for each.
+    pub(crate) fn note_subjects(&self, subjects: Vec<(String, Option<u64>)>) {
+        self.trail.lock().subjects = subjects;
     }
 
     /// Names the one of several subjects that a refusal is about.
@@ -151,6 +188,14 @@ impl Authorized {
             EntityId::SYSTEM => Actor::SYSTEM,
             entity => Actor { entity, session: Some(self.facts.session) },
         }
+    }
+
+    /// The kept answer to an earlier, equal request. Errors: `idempotency.reused`.
+    pub(crate) async fn answered(&self) -> Result<Option<Receipt>, Refusal> {
+        let Some(idempotency) = &self.idempotency else { return Ok(None) };
+        let receipt = self.ledger().answered(self.facts.tenant, idempotency).await?;
+        self.trail.lock().position = receipt.as_ref().and_then(|receipt| receipt.position);
+        Ok(receipt)
     }
 
     /// Commits commands as one unit and remembers its entry for the row.
@@ -212,6 +257,6 @@ pub(crate) fn bug(what: &'static str) -> Refusal {
     Refusal::new(&BUG, what)
 }
 
-fn mismatched() -> Refusal {
+pub(crate) fn mismatched() -> Refusal {
     bug("a use case was called for another act")
 }

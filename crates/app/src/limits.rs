@@ -15,6 +15,18 @@ pub const GENERATED_LENGTH_MAX: usize = 4_096;
 pub const GENERATED_BITS_MIN: usize = 64;
 /// Secrets read in one request.
 pub const READ_PATHS_MAX: usize = 1_000;
+/// Secrets written in one request.
+pub const IMPORT_ITEMS_MAX: usize = 1_000;
+/// Secrets copied in one request; moving changes twice as many records as one commit takes, and so half of that.
+pub const COPY_ITEMS_MAX: usize = 999;
+/// Bytes of values written in one request: with what goes with them they fit one commit.
+pub const IMPORT_BYTES_MAX: usize = 5 << 20;
+/// References followed from one to the next.
+pub const RESOLVE_DEPTH_MAX: usize = 8;
+/// References followed in one request.
+pub const RESOLVE_COUNT_MAX: usize = 256;
+/// Characters of a pattern that names are searched for.
+pub const PATTERN_CHARS_MAX: usize = 128;
 /// Bytes of values answered in one request.
 pub const READ_BYTES_MAX: usize = 32 << 20;
 /// Bytes of an idempotency key: printable ASCII.
@@ -23,6 +35,8 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 pub const CURSOR_BYTES_MAX: usize = 4_096;
 /// Sessions whose facts are kept ready.
 pub const SESSIONS_KNOWN_MAX: usize = 16_384;
+/// Secrets whose last read is noted before it is kept; of more in a minute it is lost.
+pub const USES_NOTED_MAX: usize = 16_384;
 /// Places of secrets kept ready.
 pub const PLACES_KNOWN_MAX: usize = 16_384;
 /// Tenant names kept ready.

@@ -29,16 +29,28 @@ pub(crate) enum Command {
     Login(verb::login::Login),
     /// Write a new version of a secret
     Put(verb::put::Put),
+    /// Change fields of a secret whose value is a JSON object
+    Patch(verb::patch::Patch),
     /// Write a new version with a value that the server makes and nobody has seen
     Generate(verb::generate::Generate),
+    /// Write many secrets from a file, all of them or none
+    Import(verb::import::Import),
+    /// Write the secrets below a prefix to a file, in clear
+    Export(verb::export::Export),
     /// Show the value of a secret
     Get(verb::get::Get),
     /// List secrets and folders
     List(verb::list::List),
+    /// Find secrets by name, labels and expiry
+    Search(verb::search::Search),
     /// List the versions of a secret
     Versions(verb::versions::Versions),
     /// Make a new version that repeats an older one
     Rollback(verb::rollback::Rollback),
+    /// Copy a secret, or all below a folder, to another path
+    Copy(verb::copy::Copy),
+    /// Move a secret, or all below a folder; undelete brings the sources back
+    Move(verb::copy::Copy),
     /// Delete a secret; undelete brings it back
     Delete(verb::delete::Delete),
     /// Bring a deleted secret back
@@ -103,11 +115,17 @@ impl Command {
             Self::Status => verb::status::run(global).await,
             Self::Login(verb) => verb.run(global).await,
             Self::Put(verb) => verb.run(global).await,
+            Self::Patch(verb) => verb.run(global).await,
             Self::Generate(verb) => verb.run(global).await,
+            Self::Import(verb) => verb.run(global).await,
+            Self::Export(verb) => verb.run(global).await,
             Self::Get(verb) => verb.run(global).await,
             Self::List(verb) => verb.run(global).await,
+            Self::Search(verb) => verb.run(global).await,
             Self::Versions(verb) => verb.run(global).await,
             Self::Rollback(verb) => verb.run(global).await,
+            Self::Copy(verb) => verb.copy(global).await,
+            Self::Move(verb) => verb.relocate(global).await,
             Self::Delete(verb) => verb.run(global).await,
             Self::Undelete(verb) => verb.run(global).await,
             Self::Purge(verb) => verb.run(global).await,

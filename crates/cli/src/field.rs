@@ -1,8 +1,5 @@
 //! One field of a value that is a JSON object.
 
-use std::collections::BTreeMap;
-
-use api::Value;
 use client::Error;
 use crypto::secret::SecretBytes;
 
@@ -13,12 +10,11 @@ use crate::fault;
 /// Errors: `Invalid`, code `cli.invalid`, naming the field and never the value.
 pub(crate) fn pick(value: &SecretBytes, field: &str, path: &str) -> Result<SecretBytes, Error> {
     let hint = "`aumbry get` without the field shows the value";
-    let fields: BTreeMap<String, Value> = serde_json::from_slice(value.expose())
-        .map_err(|_| fault::invalid(format!("`{path}` is not a JSON object, so it has no field"), hint))?;
-    let found = fields.into_iter().find(|(name, _)| name == field);
-    let (_, value) = found.ok_or_else(|| fault::invalid(format!("`{path}` has no field `{field}`"), hint))?;
-    let (bytes, _) = value.into_bytes(None).map_err(|error| fault::invalid(error.to_string(), hint))?;
-    Ok(bytes)
+    let picked = document::pick(value.expose(), field).map_err(|why| match why {
+        document::Unfit::NoField => fault::invalid(format!("`{path}` has no field `{field}`"), hint),
+        _ => fault::invalid(format!("`{path}` is not a JSON object, so it has no field"), hint),
+    })?;
+    Ok(picked.into_bytes())
 }
 
 #[cfg(test)]

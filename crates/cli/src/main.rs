@@ -8,6 +8,7 @@ mod exit;
 mod export;
 mod fault;
 mod field;
+mod import_file;
 mod inject;
 mod input;
 mod login_file;

@@ -1,8 +1,9 @@
 //! Calls about secrets.
 
 use api::secret::{
-    Deleted, Generate, ListQuery, Metadata, Purge, Purged, PutQuery, PutSecret, ReadMany, Restored, Rollback, Secret,
-    SecretList, Secrets as Several, SetMetadata, Sort, Undelete, Versions, Written,
+    Copied, Copy, Deleted, Generate, Import, Imported, ListQuery, Metadata, Purge, Purged, PutQuery, PutSecret,
+    ReadMany, ReadQuery, Restored, Rollback, Search, Secret, SecretList, Secrets as Several, SetMetadata, Sort,
+    Undelete, Versions, Written,
 };
 use crypto::secret::SecretBytes;
 use reqwest::Method;
@@ -40,16 +41,34 @@ impl Secrets<'_> {
         self.0.send(call).await?.json()
     }
 
+    /// Writes a new version that changes fields of the newest one, by a merge patch (RFC 7396): JSON, an object.
+    pub async fn patch(&self, path: &str, patch: SecretBytes, cas: Option<u64>) -> Result<Written, Error> {
+        check_path(path)?;
+        let target = Target::at("secrets", path).with("cas", cas);
+        let call = Call { body: Some((api::MERGE_PATCH, patch)), ..Call::new(Method::PATCH, target) };
+        self.0.send(call).await?.json()
+    }
+
     /// Reads a version with what goes with it; the current one without `version`.
     pub async fn read(&self, path: &str, version: Option<u64>) -> Result<Secret, Error> {
+        self.read_with(path, &ReadQuery { version, ..ReadQuery::default() }).await
+    }
+
+    /// As [`Secrets::read`], with references in the value resolved where that is asked for.
+    pub async fn read_with(&self, path: &str, with: &ReadQuery) -> Result<Secret, Error> {
         check_path(path)?;
-        self.0.fetch(Target::at("secrets", path).with("version", version)).await
+        self.0.fetch(asked(path, with)).await
     }
 
     /// Reads the value of a version as it was stored, without an encoding between.
     pub async fn read_raw(&self, path: &str, version: Option<u64>) -> Result<SecretBytes, Error> {
+        self.read_raw_with(path, &ReadQuery { version, ..ReadQuery::default() }).await
+    }
+
+    /// As [`Secrets::read_raw`], with references in the value resolved where that is asked for.
+    pub async fn read_raw_with(&self, path: &str, with: &ReadQuery) -> Result<SecretBytes, Error> {
         check_path(path)?;
-        let target = Target::at("secrets", path).with("version", version);
+        let target = asked(path, with);
         let answer = self.0.send(Call { accept: api::OCTETS, ..Call::new(Method::GET, target) }).await?;
         if !answer.is(api::OCTETS) {
             return Err(Error::unreadable("is not the raw value that was asked for"));
@@ -89,10 +108,31 @@ impl Secrets<'_> {
         self.0.fetch(target).await
     }
 
+    /// Finds secrets, one page.
+    pub async fn search(&self, message: &Search) -> Result<SecretList, Error> {
+        self.0.ask(Target::noun("secrets:search"), message).await
+    }
+
     /// Deletes: the secret can be undeleted until it is purged.
     pub async fn delete(&self, path: &str) -> Result<Deleted, Error> {
         check_path(path)?;
         self.0.change(Method::DELETE, Target::at("secrets", path), None::<&()>).await
+    }
+
+    /// Writes many secrets: all of them, or none.
+    pub async fn import(&self, message: &Import) -> Result<Imported, Error> {
+        message.items.iter().try_for_each(|item| check_path(&item.path))?;
+        self.0.change(Method::POST, Target::noun("secrets:import"), Some(message)).await
+    }
+
+    /// Copies a secret, or all below a folder: all of them, or none.
+    pub async fn copy(&self, message: &Copy) -> Result<Copied, Error> {
+        self.0.change(Method::POST, Target::noun("secrets:copy"), Some(message)).await
+    }
+
+    /// As [`Secrets::copy`], and hides the sources.
+    pub async fn relocate(&self, message: &Copy) -> Result<Copied, Error> {
+        self.0.change(Method::POST, Target::noun("secrets:move"), Some(message)).await
     }
 
     /// Makes a new version with a value that the server makes.
@@ -124,4 +164,8 @@ impl Secrets<'_> {
         check_path(&message.path)?;
         self.0.change(Method::POST, Target::noun("secrets:metadata"), Some(message)).await
     }
+}
+
+fn asked<'a>(path: &'a str, with: &ReadQuery) -> Target<'a> {
+    Target::at("secrets", path).with("version", with.version).with("resolve", with.resolve.then_some(true))
 }

@@ -144,6 +144,70 @@ impl fmt::Debug for SecretBytes {
     }
 }
 
+/// Secret bytes while they are put together; the old allocation is wiped when it grows, the last one when it is dropped.
+#[derive(Default)]
+pub struct SecretBuffer(Vec<u8>);
+
+impl SecretBuffer {
+    /// An empty buffer with room for so many bytes.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
+    /// Adds bytes at the end.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        let wanted = self.0.len().saturating_add(bytes.len());
+        if wanted > self.0.capacity() {
+            let mut larger = Vec::with_capacity(wanted.saturating_mul(2));
+            larger.extend_from_slice(&self.0);
+            drop(SecretBytes::new(core::mem::replace(&mut self.0, larger)));
+        }
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Bytes added so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing was added.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What was put together.
+    #[must_use]
+    pub fn finish(mut self) -> SecretBytes {
+        SecretBytes::new(core::mem::take(&mut self.0))
+    }
+}
+
+impl std::io::Write for SecretBuffer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SecretBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretBuffer")
+    }
+}
+
+impl Drop for SecretBuffer {
+    fn drop(&mut self) {
+        drop(SecretBytes::new(core::mem::take(&mut self.0)));
+    }
+}
+
 /// Secret UTF-8 text on the heap, wiped when dropped. The rules of [`SecretBytes`] hold for it too.
 #[derive(Default)]
 // INVARIANT: the string is never grown, so it is never moved to a new allocation.

@@ -145,8 +145,24 @@ impl<'a> Build<'a> {
         self.all.bytes >= GROUP_BYTES_MAX / 2 || self.draft.changed() >= GROUP_RECORDS_MAX / 2
     }
 
-    /// Decides a unit; about so many more will come. On refusal nothing of it remains.
-    pub(crate) async fn unit(&mut self, waiting: &Waiting, more: usize) -> Result<Decided, Refusal> {
+    /// Decides a unit; about so many more will come. On refusal nothing of it remains, and nothing either when it answers
+    /// `None`: the unit is too large for what is left of this batch and goes into the next.
+    pub(crate) async fn unit(&mut self, waiting: &Waiting, more: usize) -> Option<Result<Decided, Refusal>> {
+        let mut added = Added::default();
+        let decided = self.attempt(waiting, more, &mut added).await;
+        let fits = self.fits(&added);
+        match &decided {
+            Ok(decided) if fits => {
+                self.draft.keep_unit();
+                self.merge(added);
+                self.awaited |= decided.await_fold;
+            }
+            _ => self.draft.drop_unit(),
+        }
+        (fits || decided.is_err()).then_some(decided)
+    }
+
+    async fn attempt(&mut self, waiting: &Waiting, more: usize, added: &mut Added) -> Result<Decided, Refusal> {
         let unit = &waiting.unit;
         self.stock(more)?;
         if let Some(found) = self.earlier(unit).await? {
@@ -154,19 +170,13 @@ impl<'a> Build<'a> {
         }
         self.ensure_log(unit.tenant, unit.operation)?;
         self.draft.begin_unit(&waiting.known);
-        let mut added = Added::default();
-        match self.decide(unit, &mut added).await {
-            Ok(decided) => {
-                self.draft.keep_unit();
-                self.merge(added);
-                self.awaited |= decided.await_fold;
-                Ok(decided)
-            }
-            Err(refusal) => {
-                self.draft.drop_unit();
-                Err(refusal)
-            }
-        }
+        self.decide(unit, added).await
+    }
+
+    /// Whether the batch takes a unit beside those it has; one that may stand in a batch at all always fits an empty one.
+    fn fits(&self, added: &Added) -> bool {
+        let bytes = self.all.bytes.saturating_add(added.bytes);
+        bytes <= GROUP_BYTES_MAX && self.draft.changed() <= GROUP_RECORDS_MAX
     }
 
     /// Draws again when what was drawn is used up.
@@ -210,7 +220,7 @@ impl<'a> Build<'a> {
             let expires_ms = self.now.saturating_add(replay::KEPT).0;
             added.side.volatile.push(SideVolatile { tenant: unit.tenant, key, expires_ms, body: Vec::new() });
         }
-        if added.bytes > GROUP_BYTES_MAX || self.draft.changed() > GROUP_RECORDS_MAX {
+        if added.bytes > GROUP_BYTES_MAX || self.draft.changed_by_unit() > GROUP_RECORDS_MAX {
             return Err(Refusal::new(&code::LEDGER_TOO_LARGE, "the change is larger than one commit may be"));
         }
         Ok(Decided { receipt: Receipt { replies, position, replayed: false }, await_fold })

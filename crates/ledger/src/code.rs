@@ -173,6 +173,8 @@ codes! {
     SECRET_LIMIT = "secret.limit", Invalid, 413, "stay within the limit that is named; a longer value goes in parts under several paths";
     /// Metadata that does not fit.
     SECRET_INVALID = "secret.invalid", Invalid, 400, "correct the field named";
+    /// A reference in a value that cannot be resolved.
+    REFERENCE_INVALID = "reference.invalid", Conflict, 409, "correct the reference in the value, or read the value without resolving it";
     /// No such session, or not one of the caller's.
     SESSION_NOT_FOUND = "session.not_found", NotFound, 404, "list your own session with `aumbry session show`";
     /// A duration that is not allowed.

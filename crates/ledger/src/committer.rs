@@ -113,17 +113,27 @@ struct Group<'a> {
     build: Build<'a>,
     units: VecDeque<Waiting>,
     results: Vec<Result<Decided, Refusal>>,
+    /// Whether a unit did not fit any more.
+    closed: bool,
 }
 
 impl Group<'_> {
     fn is_full(&self) -> bool {
-        self.units.len() >= GROUP_UNITS_MAX || self.build.is_full()
+        self.closed || self.units.len() >= GROUP_UNITS_MAX || self.build.is_full()
     }
 
-    /// Decides one unit; about so many more will come.
-    async fn take(&mut self, waiting: Waiting, more: usize) {
-        self.results.push(self.build.unit(&waiting, more).await);
-        self.units.push_back(waiting);
+    /// Decides one unit; about so many more will come. Puts it back, for the next group, when it does not fit into this one.
+    async fn take(&mut self, waiting: Waiting, intake: &mut Intake) {
+        match self.build.unit(&waiting, intake.len()).await {
+            Some(result) => {
+                self.results.push(result);
+                self.units.push_back(waiting);
+            }
+            None => {
+                self.closed = true;
+                intake.put_back([waiting].into());
+            }
+        }
     }
 }
 
@@ -137,17 +147,17 @@ impl Committer {
                 Some(group) => group,
                 None => {
                     let Some(first) = intake.next().await else { return };
-                    let Some(group) = self.begin(first, &intake, &mut None).await else { continue };
+                    let Some(group) = self.begin(first, &mut intake, &mut None).await else { continue };
                     group
                 }
             };
             while !group.is_full()
                 && let Some(waiting) = intake.ready()
             {
-                group.take(waiting, intake.len()).await;
+                group.take(waiting, &mut intake).await;
             }
             self.wait_for_room().await;
-            let Group { build, units, results } = group;
+            let Group { build, units, results, .. } = group;
             let number = build.number();
             match build.finish() {
                 Ok(Some((batch, built))) => {
@@ -160,14 +170,13 @@ impl Committer {
     }
 
     /// Begins a group with a unit; none without randomness, which the unit is told.
-    async fn begin<'a>(&'a self, first: Waiting, intake: &Intake, ahead: &mut Option<Built>) -> Option<Group<'a>> {
-        let more = intake.len();
+    async fn begin<'a>(&'a self, first: Waiting, intake: &mut Intake, ahead: &mut Option<Built>) -> Option<Group<'a>> {
         let over = (&*self.state, &*self.rules);
-        let build = Build::new(over, &*self.entropy, self.clock.wall(), more.saturating_add(1), ahead);
+        let build = Build::new(over, &*self.entropy, self.clock.wall(), intake.len().saturating_add(1), ahead);
         match build {
             Ok(build) => {
-                let mut group = Group { build, units: VecDeque::new(), results: Vec::new() };
-                group.take(first, more).await;
+                let mut group = Group { build, units: VecDeque::new(), results: Vec::new(), closed: false };
+                group.take(first, intake).await;
                 Some(group)
             }
             Err(refusal) => {
@@ -220,7 +229,7 @@ impl Committer {
                     Either::Right((came, _)) => came,
                 };
                 match (came, &mut begun) {
-                    (Some(waiting), Some(group)) => group.take(waiting, intake.len()).await,
+                    (Some(waiting), Some(group)) => group.take(waiting, intake).await,
                     (Some(waiting), none) => *none = self.begin(waiting, intake, &mut ahead).await,
                     (None, _) => break settling.await,
                 }

@@ -51,7 +51,7 @@ pub(crate) struct Draft<'a> {
     ahead: Option<Built>,
     group: HashMap<RecordKey, Change>,
     unit: HashMap<RecordKey, Change>,
-    /// Of the unit.
+    /// Of the unit, in the order of names.
     known: Arc<[KnownKey]>,
 }
 
@@ -70,13 +70,14 @@ impl<'a> Draft<'a> {
         self.ahead.take()
     }
 
-    /// Begins a unit; what it names is mostly among `known`.
+    /// Begins a unit; what it names is mostly among `known`, which is in the order of names.
     pub(crate) fn begin_unit(&mut self, known: &Arc<[KnownKey]>) {
         self.known = Arc::clone(known);
     }
 
     fn key(&self, tenant: TenantId, name: &RecordName) -> Result<RecordKey, Refusal> {
-        match self.known.iter().find(|(known, _)| known == name) {
+        let known = self.known.binary_search_by(|(known, _)| known.cmp(name));
+        match known.ok().and_then(|at| self.known.get(at)) {
             Some((_, key)) => Ok(*key),
             None => self.state.key(tenant, name),
         }
@@ -132,6 +133,11 @@ impl<'a> Draft<'a> {
     /// Forgets the unit.
     pub(crate) fn drop_unit(&mut self) {
         self.unit.clear();
+    }
+
+    /// Records changed by the unit.
+    pub(crate) fn changed_by_unit(&self) -> usize {
+        self.unit.len()
     }
 
     /// Records changed so far, the unit's included.

@@ -5,9 +5,10 @@ use crate::committer::Waiting;
 use crate::draft::KnownKey;
 use crate::entry::{BatchRow, Fact};
 use crate::keyspace::RecordKey;
+use crate::replay::Replay;
 use crate::state::{Head, State, storage_refusal};
 use crate::tree::Tree;
-use crate::unit::{Receipt, RecordKind, RecordName, Unit};
+use crate::unit::{Idempotency, Receipt, RecordKind, RecordName, Unit};
 use bytes::Bytes;
 use crypto::Hash;
 use crypto::id::TenantId;
@@ -85,6 +86,13 @@ impl Ledger {
         Ledger { inner: Arc::new(inner) }
     }
 
+    /// The kept answer to an earlier, equal request, for use cases that look at something before they submit: what they would
+    /// look at may be gone by their own doing. Errors: `idempotency.reused`.
+    pub async fn answered(&self, tenant: TenantId, idempotency: &Idempotency) -> Result<Option<Receipt>, Refusal> {
+        let Some(body) = self.volatile(tenant, idempotency.key).await? else { return Ok(None) };
+        Replay::decode(&body)?.receipt(Some(idempotency)).map(Some)
+    }
+
     /// Submits a unit and waits until it is durable, and folded if it destroys something.
     ///
     /// Errors: the engine's refusal (nothing happened); `ledger.busy` when too many wait (nothing happened);
@@ -118,6 +126,7 @@ impl Ledger {
             self.inner.state.record(unit.tenant, key).await?;
             known.push((name, key));
         }
+        known.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         Ok(known.into())
     }
 

@@ -48,14 +48,18 @@ impl Replay {
 
     /// The kept answer for an equal request. Errors: `idempotency.reused` when the body differs.
     pub(crate) fn answer(self, unit: &Unit) -> Result<Decided, Refusal> {
-        if unit.idempotency.is_none_or(|idempotency| idempotency.body != self.body) {
+        Ok(Decided { receipt: self.receipt(unit.idempotency.as_ref())?, await_fold: false })
+    }
+
+    /// As [`Replay::answer`], without its unit.
+    pub(crate) fn receipt(self, idempotency: Option<&Idempotency>) -> Result<Receipt, Refusal> {
+        if idempotency.is_none_or(|idempotency| idempotency.body != self.body) {
             return Err(Refusal::new(
                 &code::IDEMPOTENCY_REUSED,
                 "this Idempotency-Key belongs to a request with another body",
             ));
         }
-        let receipt = Receipt { replies: self.replies, position: self.position, replayed: true };
-        Ok(Decided { receipt, await_fold: false })
+        Ok(Receipt { replies: self.replies, position: self.position, replayed: true })
     }
 }
 

@@ -93,6 +93,8 @@ impl Household {
             tokio::spawn(tasks::keep_access_log(log.clone(), Some(ledger.clone()), end.subscribe())),
             tokio::spawn(tasks::watch_room(ledger.clone(), log.clone(), end.subscribe())),
             tokio::spawn(tasks::keep_keys(app.clone(), config.keys.rotate_every.0, end.subscribe())),
+            tokio::spawn(tasks::keep_uses(app.clone(), end.subscribe())),
+            tokio::spawn(tasks::give_notices(app.clone(), end.subscribe())),
             tokio::spawn(tasks::sweep_tokens(app.clone(), end.subscribe())),
             tokio::spawn(tasks::empty_tenants(app.clone(), end.subscribe())),
             tokio::spawn(retention.run(log.clone(), ledger.clone(), end.subscribe())),

@@ -35,6 +35,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// Time between two looks at the age of keys.
 const SCHEDULE_EVERY: Duration = Duration::from_secs(60);
 
+/// Time between two notes of which secrets were read.
+const USES_EVERY: Duration = Duration::from_secs(60);
+
 /// Keeps the access log: flushes, closes and anchors segments each second until told to stop.
 pub(crate) async fn keep_access_log(log: AccessLog, ledger: Option<ledger::Ledger>, mut stop: watch::Receiver<bool>) {
     while wait(TICK, &mut stop).await {
@@ -107,6 +110,34 @@ pub(crate) async fn empty_tenants(app: App, mut stop: watch::Receiver<bool>) {
                 TICK
             }
         };
+    }
+}
+
+/// Gives notice of secrets that expire, until told to stop.
+pub(crate) async fn give_notices(app: App, mut stop: watch::Receiver<bool>) {
+    let mut pause = TICK;
+    while wait(pause, &mut stop).await {
+        pause = match app::secret::run_due(&app).await {
+            Ok(0) => TICK,
+            Ok(_) => Duration::ZERO,
+            Err(refusal) => {
+                tracing::warn!(code = refusal.code.name, "a notice of an expiry was not given; it is tried again");
+                TICK
+            }
+        };
+    }
+}
+
+/// Keeps each minute, and at the end, when which secret was last read.
+pub(crate) async fn keep_uses(app: App, mut stop: watch::Receiver<bool>) {
+    loop {
+        let goes_on = wait(USES_EVERY, &mut stop).await;
+        if let Err(refusal) = app::secret::keep_uses(&app).await {
+            tracing::warn!(code = refusal.code.name, "when secrets were last read was not kept");
+        }
+        if !goes_on {
+            return;
+        }
     }
 }
 

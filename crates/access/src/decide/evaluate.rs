@@ -100,7 +100,7 @@ impl Decider {
             return Some(Arc::clone(&plan.plain));
         };
         let Question { known, action, cx, .. } = question;
-        let place = set.uses_context.then_some((cx.source_ip, cx.tls));
+        let place = set.uses_context.then_some((cx.source_ip, cx.tls, cx.cas));
         let key = ApartKey { slot: known.slot, plan: plan.id, action, place };
         if let Some(verdict) = self.apart.get(&key) {
             return Some(verdict);
@@ -116,7 +116,7 @@ impl Decider {
     /// What the conditions can see of the circumstances. Cedar takes microseconds to make an address, so the part
     /// without the time is kept.
     fn context(&self, cx: &RequestContext, with_now: bool) -> Option<Context> {
-        let key = (cx.source_ip, cx.tls);
+        let key = (cx.source_ip, cx.tls, cx.cas);
         let place = match self.places.get(&key) {
             Some(place) => place,
             None => {
@@ -175,10 +175,11 @@ impl Decider {
     }
 }
 
-fn place_of(cx: &RequestContext) -> [(String, RestrictedExpression); 2] {
+fn place_of(cx: &RequestContext) -> [(String, RestrictedExpression); 3] {
     [
         ("source_ip".to_owned(), RestrictedExpression::new_ip(cx.source_ip.to_string())),
         ("tls".to_owned(), RestrictedExpression::new_bool(cx.tls)),
+        ("cas".to_owned(), RestrictedExpression::new_bool(cx.cas)),
     ]
 }
 

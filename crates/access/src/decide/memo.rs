@@ -13,8 +13,8 @@ pub(super) struct ApartKey {
     pub(super) slot: u64,
     pub(super) plan: u64,
     pub(super) action: Action,
-    /// Source address and TLS, where a condition looks at them.
-    pub(super) place: Option<(IpAddr, bool)>,
+    /// Source address, TLS and `cas`, where a condition looks at them.
+    pub(super) place: Option<(IpAddr, bool, bool)>,
 }
 
 /// Of which statements are about the secrets of a folder, where no policy names a single secret.

@@ -37,6 +37,8 @@ pub struct RequestContext {
     pub now: WallMs,
     /// `context.tls`.
     pub tls: bool,
+    /// `context.cas`: whether a write says which version it replaces, so that it cannot undo another's.
+    pub cas: bool,
 }
 
 /// How often what happened since the start.
@@ -59,8 +61,8 @@ pub struct Decider {
     plans: Cache<FolderKey, Arc<Plan>>,
     apart: Cache<ApartKey, Arc<Verdict>>,
     memo: Cache<Key, Arc<Verdict>>,
-    /// Source address and TLS as Cedar takes them.
-    places: Cache<(IpAddr, bool), Context>,
+    /// Source address, TLS and `cas` as Cedar takes them.
+    places: Cache<(IpAddr, bool, bool), Context>,
     authorizer: Authorizer,
     serial: AtomicU64,
     made: AtomicU64,

@@ -22,7 +22,7 @@ pub fn schema_text() -> String {
     );
     let parts: Vec<String> = Part::ALL.iter().map(|part| format!("\"{}\"", part.name())).collect();
     let _ = writeln!(text, "entity System enum [{}];", parts.join(", "));
-    text.push_str("type Circumstances = { source_ip: ipaddr, now_ms: Long, tls: Bool };\n");
+    text.push_str("type Circumstances = { source_ip: ipaddr, now_ms: Long, tls: Bool, cas: Bool };\n");
     for group in Action::groups() {
         let _ = writeln!(text, "action \"{group}\";");
     }

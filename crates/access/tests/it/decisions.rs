@@ -14,6 +14,25 @@ fn may_read(decider: &Decider, who: &SessionFacts, path: &str) -> bool {
 }
 
 #[test]
+fn a_write_that_names_no_version_is_forbidden_where_a_policy_wants_it_and_nothing_of_that_is_remembered() {
+    let store = [
+        r#"permit (principal in Role::"team", action in Action::"secret", resource in Path::"");"#,
+        r#"forbid (principal, action == Action::"secret.write", resource in Path::"team") unless { context.cas };"#,
+        r#"forbid (principal, action == Action::"secret.write", resource) when { resource.name == "x" && !context.cas };"#,
+    ];
+    let decider = decider(&store);
+    let who = World::new().login("team", &["team"]);
+    let ask = |path: &str, cas: bool| {
+        decider.decide(&who, Action::SecretWrite, &secret(path), &RequestContext { cas, ..here() }).is_allow()
+    };
+    for _ in 0..3 {
+        assert!(ask("team/a", true) && !ask("team/a", false));
+        assert!(ask("other/x", true) && !ask("other/x", false));
+        assert!(ask("other/y", true) && ask("other/y", false));
+    }
+}
+
+#[test]
 fn an_unknown_tenant_is_denied() {
     let who = World::new().login("alice", &["owner"]);
     let decision = Decider::new().decide(&who, Action::SecretRead, &secret("a"), &here());

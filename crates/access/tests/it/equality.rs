@@ -31,6 +31,8 @@ const CONDITIONS: &[&str] = &[
     "context has now_ms && !context.tls",
     "{now: context}.now.now_ms > 1790000000300",
     "!context.tls",
+    "context.cas",
+    "!context.cas && context.tls",
     "context.source_ip.isInRange(ip(\"10.0.0.0/8\"))",
     "context.source_ip.isLoopback() || context.tls",
     "context.now_ms < 1790000000500",
@@ -53,6 +55,7 @@ const ON_SECRETS: &[&str] = &[
     "resource.name == \"x\"",
     "resource in Path::\"t/a\"",
     "resource in Path::\"u\" && context.tls",
+    "resource in Path::\"t\" && !context.cas",
     "resource.path like \"*/x\" && context.now_ms > 1790000000500",
     "resource.space == principal.name",
     "resource.space == \"b\" && principal.name == \"p2\"",
@@ -125,6 +128,7 @@ fn circumstances(dice: &mut Dice) -> RequestContext {
         source_ip: [[10, 0, 0, 1], [192, 168, 0, 1], [127, 0, 0, 1]][dice.roll(3)].into(),
         now: WallMs(START.0 + dice.roll(1000) as u64),
         tls: dice.roll(2) == 0,
+        cas: dice.roll(2) == 0,
     }
 }
 
@@ -263,7 +267,7 @@ fn a_role_forbid_is_never_missed_however_many_roles_there_are() {
             store.put(policy("p", "permit (principal, action, resource);")).unwrap();
             store.put(policy("f", &format!("forbid (principal in Role::\"{role}\", action, resource){tail}"))).unwrap();
             decider.install(TENANT, Arc::new(store.snapshot(1)));
-            let cx = RequestContext { source_ip: [10, 0, 0, 1].into(), now: START, tls: true };
+            let cx = RequestContext { source_ip: [10, 0, 0, 1].into(), now: START, tls: true, cas: false };
             let decision = decider.decide(&who, Action::SecretRead, &secret("a/b/c"), &cx);
             assert!(matches!(decision, Decision::Deny { why: DenyReason::Forbidden, .. }), "{role}{tail}");
         }

@@ -197,5 +197,5 @@ pub(crate) fn folder(path: &str) -> Resource {
 }
 
 pub(crate) fn here() -> RequestContext {
-    RequestContext { source_ip: [10, 1, 2, 3].into(), now: START, tls: true }
+    RequestContext { source_ip: [10, 1, 2, 3].into(), now: START, tls: true, cas: false }
 }

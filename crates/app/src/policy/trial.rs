@@ -109,6 +109,7 @@ impl Judge {
         let principal = principal::find(grant, &question.principal).await?;
         let asked = grant.circumstances;
         let circumstances = RequestContext {
+            cas: false,
             source_ip: question.source_ip.unwrap_or(asked.source_ip),
             now: question.at.unwrap_or(asked.now),
             tls: question.tls.unwrap_or(asked.tls),

@@ -1,62 +1,36 @@
 //! Values made here, so that nobody has seen them before they are stored.
 
+use super::password::Password;
 use super::write::{NewValue, Written, put};
 use crate::app::no_entropy;
-use crate::grant::Authorized;
+use crate::grant::{Authorized, bug};
 use crate::limits::{GENERATED_BITS_MIN, GENERATED_LENGTH_MAX};
 use crate::reply::Changed;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use crypto::pair::PairKind;
 use crypto::{Entropy, SecretBytes};
 use ledger::Refusal;
-use ledger::code::{BUG, SECRET_INVALID};
+use ledger::code::SECRET_INVALID;
 use secrets::Encoding;
 use secrets::command::MetadataEdit;
-
-/// Sets of characters of a password.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Characters {
-    /// `a` to `z`.
-    Lower,
-    /// `A` to `Z`.
-    Upper,
-    /// `0` to `9`.
-    Digits,
-    /// `!#$%&()*+,-./:;<=>?@[]^_{|}~`: printable ASCII without quotes, backslash and grave accent.
-    Symbols,
-}
-
-impl Characters {
-    const fn all(self) -> &'static [u8] {
-        match self {
-            Characters::Lower => b"abcdefghijklmnopqrstuvwxyz",
-            Characters::Upper => b"ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-            Characters::Digits => b"0123456789",
-            Characters::Symbols => b"!#$%&()*+,-./:;<=>?@[]^_{|}~",
-        }
-    }
-}
 
 /// What to make.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Recipe {
-    /// So many characters of these sets, at least one of each; every such password is equally likely.
-    Password {
-        /// Characters.
-        length: usize,
-        /// Sets, each once.
-        characters: Vec<Characters>,
-    },
+    /// Characters by rules.
+    Password(Password),
     /// So many random bytes as lower-case hex.
     Hex(usize),
     /// So many random bytes as standard base64 with padding.
     Base64(usize),
     /// So many random bytes.
     Bytes(usize),
+    /// A random UUID (RFC 9562, version 4).
+    Uuid,
+    /// A key pair, as a JSON object with `private_key` and `public_key`.
+    Pair(PairKind),
 }
-
-/// Passwords drawn until one has a character of each set; of eight characters of four sets every second one has.
-const DRAWS_MAX: usize = 256;
 
 impl Recipe {
     /// Makes a value and says in which form. Errors: `secret.invalid`, `entropy.failed`.
@@ -67,20 +41,25 @@ impl Recipe {
             Ok(bytes)
         };
         match self {
-            Recipe::Password { length, characters } => {
-                password(*length, characters, entropy).map(|text| (text, Encoding::Text))
-            }
+            Recipe::Password(password) => password.make(entropy).map(|text| (text, Encoding::Text)),
             Recipe::Hex(length) => Ok((hex(random(*length)?.expose()), Encoding::Text)),
             Recipe::Base64(length) => {
                 let text = STANDARD.encode(random(*length)?.expose());
                 Ok((SecretBytes::new(text.into_bytes()), Encoding::Text))
             }
             Recipe::Bytes(length) => Ok((random(*length)?, Encoding::Bytes)),
+            Recipe::Uuid => Ok((uuid(random(16)?.expose()), Encoding::Text)),
+            Recipe::Pair(kind) => {
+                let pair = crypto::pair::generate(*kind, entropy).map_err(no_entropy)?;
+                let fields = [("private_key", pair.private_key.expose()), ("public_key", pair.public_key.as_bytes())];
+                let object = document::object(&fields).ok_or_else(|| bug("a key pair that is no text"))?;
+                Ok((object, Encoding::Json))
+            }
         }
     }
 }
 
-fn checked(length: usize, bits: usize) -> Result<usize, Refusal> {
+pub(super) fn checked(length: usize, bits: usize) -> Result<usize, Refusal> {
     if length > GENERATED_LENGTH_MAX {
         return Err(Refusal::new(&SECRET_INVALID, format!("`length` is more than {GENERATED_LENGTH_MAX}")));
     }
@@ -93,38 +72,33 @@ fn checked(length: usize, bits: usize) -> Result<usize, Refusal> {
     Ok(length)
 }
 
-fn password(length: usize, sets: &[Characters], entropy: &dyn Entropy) -> Result<SecretBytes, Refusal> {
-    let alphabet: Vec<u8> = sets.iter().flat_map(|set| set.all()).copied().collect();
-    let all = u128::try_from(alphabet.len()).unwrap_or(0).saturating_pow(u32::try_from(length).unwrap_or(u32::MAX));
-    checked(length, usize::try_from(all.checked_ilog2().unwrap_or(0)).unwrap_or(0))?;
-    let mut text = SecretBytes::zeroed(length);
-    for _ in 0..DRAWS_MAX {
-        let mut filled = 0;
-        let mut random = SecretBytes::zeroed(length.saturating_mul(2));
-        while filled < length {
-            entropy.fill_secret(random.expose_mut()).map_err(no_entropy)?;
-            // Bytes past the last whole multiple would make some characters likelier than others.
-            let fair = 256_usize.saturating_sub(256_usize.checked_rem(alphabet.len()).unwrap_or(0));
-            let fair = random.expose().iter().map(|byte| usize::from(*byte)).filter(|byte| *byte < fair);
-            let chosen = fair.filter_map(|byte| alphabet.get(byte.checked_rem(alphabet.len())?));
-            for (to, from) in text.expose_mut().iter_mut().skip(filled).zip(chosen) {
-                *to = *from;
-                filled = filled.saturating_add(1);
-            }
-        }
-        if sets.iter().all(|set| text.expose().iter().any(|byte| set.all().contains(byte))) {
-            return Ok(text);
-        }
-    }
-    Err(Refusal::new(&BUG, "no password has a character of each set"))
-}
-
 fn hex(bytes: &[u8]) -> SecretBytes {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |byte: u8| DIGITS.get(usize::from(byte)).copied().unwrap_or(b'0');
     let mut text = Vec::with_capacity(bytes.len().saturating_mul(2));
     text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
     SecretBytes::new(text)
+}
+
+/// Version and variant of RFC 9562 set into 16 random bytes, written in its groups.
+fn uuid(random: &[u8]) -> SecretBytes {
+    let mut bytes = SecretBytes::from_slice(random);
+    for (index, byte) in bytes.expose_mut().iter_mut().enumerate() {
+        match index {
+            6 => *byte = (*byte & 0x0f) | 0x40,
+            8 => *byte = (*byte & 0x3f) | 0x80,
+            _ => {}
+        }
+    }
+    let digits = hex(bytes.expose());
+    let mut text = crypto::SecretBuffer::with_capacity(36);
+    for (index, digit) in digits.expose().iter().enumerate() {
+        if matches!(index, 8 | 12 | 16 | 20) {
+            text.extend(b"-");
+        }
+        text.extend(&[*digit]);
+    }
+    text.finish()
 }
 
 /// Writes a new version with a value that is made here, and does not show it.
@@ -144,60 +118,17 @@ pub async fn generate(
 mod tests {
     use super::*;
     use crypto::seam::SystemEntropy;
-    use std::collections::BTreeMap;
-
-    const SETS: [Characters; 4] = [Characters::Lower, Characters::Upper, Characters::Digits, Characters::Symbols];
 
     fn made(recipe: &Recipe) -> Result<Vec<u8>, Refusal> {
         recipe.make(&SystemEntropy::new()).map(|(value, _)| value.expose().to_vec())
     }
 
     #[test]
-    fn a_password_has_its_length_its_sets_and_one_of_each() {
-        for count in 1..=SETS.len() {
-            let sets = &SETS[..count];
-            for length in [20, 32, GENERATED_LENGTH_MAX] {
-                let text = made(&Recipe::Password { length, characters: sets.to_vec() }).unwrap();
-                assert_eq!(text.len(), length);
-                assert!(text.iter().all(|byte| sets.iter().any(|set| set.all().contains(byte))));
-                assert!(sets.iter().all(|set| text.iter().any(|byte| set.all().contains(byte))));
-            }
-        }
-    }
-
-    #[test]
-    fn every_character_is_equally_likely() {
-        let sets = vec![Characters::Lower, Characters::Upper, Characters::Digits];
-        let mut seen = BTreeMap::<u8, f64>::new();
-        for _ in 0..50 {
-            let text = made(&Recipe::Password { length: GENERATED_LENGTH_MAX, characters: sets.clone() }).unwrap();
-            text.iter().for_each(|byte| *seen.entry(*byte).or_default() += 1.0);
-        }
-        // Chi-squared with 61 degrees of freedom: past 130 once in a million runs.
-        let wanted = 50.0 * GENERATED_LENGTH_MAX as f64 / 62.0;
-        let off: f64 = seen.values().map(|count| (count - wanted).powi(2) / wanted).sum();
-        assert_eq!(seen.len(), 62);
-        assert!(off < 130.0, "{off}");
-    }
-
-    #[test]
     fn what_is_too_weak_or_too_long_is_refused_and_the_bounds_are_not() {
-        let password = |length, characters: &[Characters]| Recipe::Password { length, characters: characters.to_vec() };
-        for recipe in [
-            password(GENERATED_LENGTH_MAX + 1, &SETS),
-            password(9, &SETS),
-            password(19, &[Characters::Digits]),
-            password(32, &[]),
-            password(0, &SETS),
-            Recipe::Hex(7),
-            Recipe::Base64(GENERATED_LENGTH_MAX + 1),
-            Recipe::Bytes(0),
-        ] {
+        for recipe in [Recipe::Hex(7), Recipe::Base64(GENERATED_LENGTH_MAX + 1), Recipe::Bytes(0)] {
             assert_eq!(made(&recipe).unwrap_err().code.name, "secret.invalid", "{recipe:?}");
         }
         for (recipe, length) in [
-            (password(10, &SETS), 10),
-            (password(20, &[Characters::Digits]), 20),
             (Recipe::Hex(8), 16),
             (Recipe::Base64(32), 44),
             (Recipe::Bytes(GENERATED_LENGTH_MAX), GENERATED_LENGTH_MAX),
@@ -205,5 +136,15 @@ mod tests {
             assert_eq!(made(&recipe).unwrap().len(), length, "{recipe:?}");
         }
         assert!(made(&Recipe::Hex(32)).unwrap().iter().all(u8::is_ascii_hexdigit));
+        let uuid = String::from_utf8(made(&Recipe::Uuid).unwrap()).unwrap();
+        let groups: Vec<usize> = uuid.split('-').map(str::len).collect();
+        assert_eq!((groups, uuid.as_bytes()[14]), (vec![8, 4, 4, 4, 12], b'4'), "{uuid}");
+        assert!(b"89ab".contains(&uuid.as_bytes()[19]), "{uuid}");
+        let pair = made(&Recipe::Pair(PairKind::Ed25519)).unwrap();
+        for (field, wanted) in
+            [("private_key", "-----BEGIN PRIVATE KEY-----\n"), ("public_key", "-----BEGIN PUBLIC KEY-----\n")]
+        {
+            assert!(document::pick(&pair, field).unwrap().into_bytes().expose().starts_with(wanted.as_bytes()));
+        }
     }
 }

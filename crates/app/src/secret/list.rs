@@ -37,8 +37,10 @@ pub enum ItemKind {
         fate: Fate,
         /// When it last changed.
         changed: WallMs,
-        /// Its labels.
+        /// Its labels; none for who may see neither its metadata nor its value.
         labels: Labels,
+        /// When its values stop being readable; as its labels.
+        expires: Option<WallMs>,
     },
 }
 
@@ -76,12 +78,9 @@ pub async fn list(grant: Authorized, query: ListQuery) -> Result<Page<Item>, Ref
         match walk.next().await? {
             Some(Found::Secret(path, body)) => {
                 // The mark of a complete purge is nothing to show.
-                if let Some(mut secret) = Secret::decode(&body).map_err(damaged)? {
-                    let resource = Resource::Secret(Path::parse(&path)?);
-                    if !grant.also(Action::SecretMetadata, &resource) && !grant.also(Action::SecretRead, &resource) {
-                        secret.labels.clear();
-                    }
-                    items.push(secret_item(path, secret, grant.now()));
+                if let Some(secret) = Secret::decode(&body).map_err(damaged)? {
+                    let known = may_know(&grant, &Path::parse(&path)?);
+                    items.push(secret_item(path, secret, known, grant.now()));
                 }
             }
             Some(Found::Folder(path)) => items.push(Item { path, kind: ItemKind::Folder }),
@@ -95,8 +94,19 @@ pub async fn list(grant: Authorized, query: ListQuery) -> Result<Page<Item>, Ref
     Ok(Page { items, next })
 }
 
-fn secret_item(path: String, secret: Secret, now: WallMs) -> Item {
+/// Whether labels and expiry of a secret are for the caller: they are for who may see its metadata or its value.
+pub(super) fn may_know(grant: &Authorized, path: &Path) -> bool {
+    let resource = Resource::Secret(path.clone());
+    grant.also(Action::SecretMetadata, &resource) || grant.also(Action::SecretRead, &resource)
+}
+
+pub(super) fn secret_item(path: String, mut secret: Secret, known: bool, now: WallMs) -> Item {
     let fate = secret.versions.last().map_or(Fate::Purged, |version| fate(&secret, version, now));
-    let kind = ItemKind::Secret { version: secret.current(), fate, changed: secret.changed, labels: secret.labels };
+    if !known {
+        secret.labels.clear();
+    }
+    let expires = secret.expires.filter(|_| known);
+    let (version, changed) = (secret.current(), secret.changed);
+    let kind = ItemKind::Secret { version, fate, changed, labels: secret.labels, expires };
     Item { path, kind }
 }

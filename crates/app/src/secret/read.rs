@@ -1,9 +1,11 @@
 //! Reading values and what goes with them.
 
+use super::last_use::last_use;
 use crate::authenticate::damaged;
 use crate::grant::Authorized;
 use crate::limits::READ_BYTES_MAX;
 use access::principal::{decode_entity, entity_record_name};
+use access::{Action, Resource};
 use crypto::id::{EntityId, TenantId};
 use crypto::{SecretBytes, WallMs};
 use ledger::code::{REQUEST_INVALID, SECRET_NOT_FOUND};
@@ -91,6 +93,10 @@ pub struct About {
     pub last: u64,
     /// Versions kept, newest first.
     pub versions: Vec<VersionAbout>,
+    /// When its value was last read, if that is known.
+    pub last_read: Option<WallMs>,
+    /// By whom, for who may query the access log about it.
+    pub last_reader: Option<String>,
 }
 
 impl About {
@@ -98,6 +104,12 @@ impl About {
     pub fn is_deleted(&self) -> bool {
         self.versions.first().is_some_and(|version| version.fate == Fate::Deleted)
     }
+}
+
+/// The secret at a path, if there is one.
+pub(super) async fn find(grant: &Authorized, path: &Path) -> Result<Option<Secret>, Refusal> {
+    let record = record_at(grant, path).await?;
+    Ok(record.map(|record| Secret::decode(&record)).transpose().map_err(damaged)?.flatten())
 }
 
 /// The record of a secret that exists. Errors: `secret.not_found`.
@@ -151,7 +163,7 @@ pub(super) async fn open(
     }
 }
 
-async fn reveal(grant: &Authorized, path: &Path, number: Option<u64>) -> Result<Revealed, Refusal> {
+pub(super) async fn reveal(grant: &Authorized, path: &Path, number: Option<u64>) -> Result<Revealed, Refusal> {
     let now = grant.now();
     let (secret, version, _, value) = open(grant, path, |secret| secret.readable(number, now)).await?;
     Ok(Revealed {
@@ -172,6 +184,7 @@ pub async fn get(grant: Authorized) -> Result<Revealed, Refusal> {
     let path = grant.path()?.clone();
     let revealed = reveal(&grant, &path, grant.act.version).await?;
     grant.note_version(revealed.version);
+    grant.note_use(&path);
     Ok(revealed)
 }
 
@@ -199,6 +212,7 @@ pub async fn read_many(grant: Authorized) -> Result<Vec<Revealed>, Refusal> {
         all.push(revealed);
     }
     grant.note_versions(all.iter().map(|revealed| revealed.version).collect());
+    all.iter().for_each(|revealed| grant.note_use(&revealed.path));
     Ok(all)
 }
 
@@ -206,7 +220,16 @@ pub async fn read_many(grant: Authorized) -> Result<Vec<Revealed>, Refusal> {
 pub async fn about(grant: Authorized) -> Result<About, Refusal> {
     let path = grant.path()?.clone();
     let (_, secret) = load(&grant, &path).await?;
-    describe(&grant, path, secret).await
+    let last = last_use(&grant.app, grant.tenant(), &path).await?;
+    let mut last_reader = None;
+    if let Some(last) = last
+        && grant.also(Action::AccessRead, &Resource::Secret(path.clone()))
+    {
+        let name = name_of(grant.ledger(), grant.tenant(), last.by).await?;
+        last_reader = Some(name.unwrap_or_else(|| last.by.to_string()));
+    }
+    let about = describe(&grant, path, secret).await?;
+    Ok(About { last_read: last.map(|last| last.at), last_reader, ..about })
 }
 
 /// As [`about`], for a record at hand.
@@ -245,6 +268,8 @@ pub(super) async fn describe(grant: &Authorized, path: Path, secret: Secret) -> 
         last: secret.current(),
         labels: secret.labels,
         versions,
+        last_read: None,
+        last_reader: None,
     })
 }
 

@@ -95,6 +95,7 @@ pub struct Purged {
 /// `storage.unknown`.
 pub async fn put(grant: Authorized, new: NewValue) -> Result<Changed<Written>, Refusal> {
     let path = grant.path()?.clone();
+    grant.insists(new.cas)?;
     quota::room_for(&grant, std::slice::from_ref(&path)).await?;
     limits::check_value(new.value.len())?;
     new.edit.check(grant.now())?;
@@ -123,9 +124,13 @@ pub(crate) async fn generated(
 /// lies ahead, `secret.version_conflict`, `secret.state_conflict` when the source changed meanwhile (nothing happened).
 pub async fn rollback(grant: Authorized, rollback: Rollback) -> Result<Changed<Written>, Refusal> {
     let path = grant.path()?.clone();
+    grant.insists(rollback.cas)?;
     let now = grant.now();
     if matches!(rollback.source, Source::At(at) if at > now) {
         return Err(Refusal::new(&SECRET_INVALID, "the time to roll back to lies ahead"));
+    }
+    if let Some(receipt) = grant.answered().await? {
+        return written(&grant, path, Done::of(receipt)?);
     }
     let choose = |secret: &Secret| {
         let number = match rollback.source {
@@ -155,6 +160,7 @@ pub async fn delete(
     cas: Option<u64>,
 ) -> Result<Changed<Deleted>, Refusal> {
     let path = grant.path()?.clone();
+    grant.insists(cas)?;
     let done = grant.change(command::Delete { path: path.clone(), versions, cas }).await?;
     let reply = answer(&done)?;
     grant.note_version(reply.current);
@@ -187,6 +193,7 @@ pub async fn purge(grant: Authorized, scope: Scope) -> Result<Changed<Purged>, R
 /// `secret.version_conflict` (nothing happened).
 pub async fn annotate(grant: Authorized, edit: MetadataEdit, cas: Option<u64>) -> Result<Changed<About>, Refusal> {
     let path = grant.path()?.clone();
+    grant.insists(cas)?;
     let done = grant.change(command::Metadata { path: path.clone(), edit, cas }).await?;
     let (_, secret) = load(&grant, &path).await?;
     let what = describe(&grant, path, secret).await?;
@@ -194,14 +201,14 @@ pub async fn annotate(grant: Authorized, edit: MetadataEdit, cas: Option<u64>) -
 }
 
 /// Seals a value under a key of its own, with a place at the gate.
-async fn seal(grant: &Authorized, value: &SecretBytes) -> Result<Fresh, Refusal> {
+pub(super) async fn seal(grant: &Authorized, value: &SecretBytes) -> Result<Fresh, Refusal> {
     let _place = grant.app.gate().enter().await?;
     let sealed = grant.ledger().prepare_value(grant.tenant(), value.expose())?;
     let digest = sha256(&sealed.sealed);
     Ok(Fresh { key: sealed.key, blob_id: sealed.blob_id, sealed: sealed.sealed, digest, size: value.len() })
 }
 
-fn written(grant: &Authorized, path: Path, done: Done) -> Result<Changed<Written>, Refusal> {
+pub(super) fn written(grant: &Authorized, path: Path, done: Done) -> Result<Changed<Written>, Refusal> {
     let reply = answer(&done)?;
     grant.note_version(reply.current);
     let what = Written { path, version: reply.current, created: reply.time, pruned: reply.pruned };

@@ -4,14 +4,19 @@
 
 mod access;
 mod apply;
+mod copy;
 mod house;
 mod idempotency;
+mod import;
 mod keys;
 mod ledger_view;
 mod limits;
 mod list;
 mod matrix;
 mod model;
+mod patch;
+mod resolve;
+mod search;
 mod secrets;
 mod sessions;
 mod tenants;

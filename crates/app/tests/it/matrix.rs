@@ -24,7 +24,42 @@ async fn perform(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -> &
             let listed = who.act(Act::secret_list(folder("m")), b"", |grant| secret::list(grant, ListQuery::default()));
             code(listed.await.into_outcome())
         }
+        "secret.search" => {
+            let act = Act::secret_search(folder("m"));
+            code(who.act(act, b"", |grant| secret::search(grant, secret::Search::default())).await.into_outcome())
+        }
         "secret.write" => code(who.put(&at, "w").await),
+        "secret.patch" => {
+            owner.put(&at, "{}").await.unwrap();
+            let patch = crypto::SecretBytes::from_slice(b"{\"a\":1}");
+            code(
+                who.act(Act::secret_patch(secret()), b"", |grant| secret::patch(grant, patch, None))
+                    .await
+                    .into_outcome(),
+            )
+        }
+        "secret.import" | "secret.import_check" => {
+            let paths = vec![path(&format!("{at}/new"))];
+            let value = crypto::SecretBytes::from_slice(b"v");
+            let item = secret::NewItem { value, encoding: secret::Encoding::Text, edit: MetadataEdit::default() };
+            let (items, fail) = (vec![item], secret::OnConflict::Overwrite);
+            code(match act {
+                "secret.import" => {
+                    let act = Act::secret_import(paths).unwrap();
+                    who.act(act, b"", move |grant| secret::import(grant, items, fail)).await.into_outcome()
+                }
+                _ => {
+                    let act = Act::secret_import_check(paths).unwrap();
+                    who.act(act, b"", move |grant| secret::import_check(grant, items, fail)).await.into_outcome()
+                }
+            })
+        }
+        "secret.copy" | "secret.move" => {
+            let moves = act == "secret.move";
+            let act = Act::secret_copy(&secret(), &path(&format!("{at}/copy")), moves);
+            let copying = secret::Copying { to: None, moves, overwrite: true };
+            code(who.act(act, b"", |grant| secret::copy(grant, copying)).await.into_outcome())
+        }
         "secret.generate" => {
             let recipe = secret::Recipe::Hex(16);
             let act = Act::secret_generate(secret());
@@ -228,7 +263,9 @@ async fn expect(kind: &'static ActKind, who: &Caller<'_>, owner: &Caller<'_>, n:
     let change = kind.mode != Mode::Read && outcome == "ok" && !kind.name.starts_with("operator.");
     assert_eq!(row.position.is_some(), change, "{} by {sort}", kind.name);
     let own = rows.iter().filter(|other| other.row.request == row.request).count();
-    assert_eq!(own, 1, "{} by {sort}: one row", kind.name);
+    // A copy has a row for each of its two places.
+    let copies = ["secret.copy", "secret.move"].contains(&kind.name) && outcome == "ok";
+    assert_eq!(own, 1 + usize::from(copies), "{} by {sort}: a row for each thing", kind.name);
 }
 
 fn text(actions: impl Iterator<Item = Action>, role: &str) -> String {

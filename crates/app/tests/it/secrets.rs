@@ -40,6 +40,93 @@ async fn any_bytes_up_to_a_mebibyte_come_back_as_they_were() {
 }
 
 #[tokio::test]
+async fn when_a_secret_was_last_read_is_told_after_a_restart_too_and_by_whom_to_auditors_only() {
+    let (storage, clock) =
+        (std::sync::Arc::new(storage::Memory::new(storage::Transactions::Yes)), std::sync::Arc::default());
+    let house = crate::house::open(storage.clone(), std::sync::Arc::clone(&clock), 1).await;
+    let owner = house.owner().await;
+    owner.put("a", "v").await.unwrap();
+    let about = async |who: &crate::house::Caller<'_>| {
+        who.act(Act::secret_metadata(path("a")), b"", secret::about).await.into_outcome().unwrap()
+    };
+    assert_eq!(about(&owner).await.last_read, None);
+    house.pass(5_000);
+    owner.get("a").await.unwrap();
+    let read = about(&owner).await;
+    assert_eq!((read.last_read, read.last_reader.as_deref()), (Some(crypto::Clock::wall(&*clock)), Some("owner")));
+    let permit = r#"permit (principal in Role::"r", action == Action::"secret.metadata", resource);"#;
+    owner.policy("r", permit).await.unwrap();
+    let friend = owner.friend("friend", &["r"]).await;
+    let seen = about(&friend).await;
+    assert_eq!((seen.last_read, seen.last_reader), (read.last_read, None));
+    let size = house.ledger.head().size;
+    assert_eq!(secret::keep_uses(&house.app).await.unwrap(), 1);
+    assert_eq!(
+        (secret::keep_uses(&house.app).await.unwrap(), house.ledger.head().size),
+        (0, size),
+        "no entry comes of it"
+    );
+    let seen = about(&owner).await;
+    assert_eq!((seen.last_read, seen.last_reader), (read.last_read, read.last_reader));
+}
+
+#[tokio::test]
+async fn notice_of_an_expiry_is_given_a_week_and_a_day_ahead_and_with_it() {
+    const DAY: u64 = 86_400_000;
+    let house = house().await;
+    let owner = house.owner().await;
+    let now = crypto::Clock::wall(&*house.clock).0;
+    let expires = WallMs(now + 10 * DAY);
+    owner.put_if("a", "v", None, until(expires)).await.unwrap();
+    owner.put_if("a", "w", None, until(expires)).await.unwrap();
+    owner.put_if("moved", "v", None, until(WallMs(now + 9 * DAY))).await.unwrap();
+    owner.put_if("moved", "v", None, until(WallMs(now + 400 * DAY))).await.unwrap();
+    owner.put_if("hidden", "v", None, until(WallMs(now + 2 * DAY))).await.unwrap();
+    owner
+        .act(Act::secret_delete(path("hidden")), b"", |grant| secret::delete(grant, None, None))
+        .await
+        .into_outcome()
+        .unwrap();
+    let kinds = async || {
+        while secret::run_due(&house.app).await.unwrap() > 0 {}
+        let entries = house.ledger.entries(0, 512).await.unwrap();
+        let facts = entries.iter().map(|entry| house.ledger.open_entry(entry).unwrap().1);
+        facts.map(|fact| fact.kind).filter(|kind| kind.starts_with("secret.expir")).collect::<Vec<_>>()
+    };
+    assert!(kinds().await.is_empty());
+    house.pass(3 * DAY);
+    assert_eq!(kinds().await, ["secret.expiring"]);
+    assert_eq!(kinds().await, ["secret.expiring"], "once");
+    house.pass(6 * DAY);
+    assert_eq!(kinds().await, ["secret.expiring"; 2]);
+    house.pass(DAY);
+    assert_eq!(kinds().await, ["secret.expiring", "secret.expiring", "secret.expired"]);
+    house.pass(30 * DAY);
+    assert_eq!(kinds().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_policy_can_want_that_writes_name_the_version_they_replace() {
+    let house = house().await;
+    let owner = house.owner().await;
+    let text = r#"permit (principal in Role::"r", action in Action::"secret", resource);
+        forbid (principal in Role::"r", action == Action::"secret.write", resource) unless { context.cas };"#;
+    owner.policy("r", text).await.unwrap();
+    let friend = owner.friend("friend", &["r"]).await;
+    let put = async |cas: Option<u64>, says: Option<u64>| {
+        let value = crypto::SecretBytes::from_slice(b"v");
+        let new = secret::NewValue { value, encoding: secret::Encoding::Text, cas, edit: MetadataEdit::default() };
+        let act = Act::secret_write(path("a")).replacing(says);
+        code(friend.act(act, b"", |grant| secret::put(grant, new)).await.into_outcome())
+    };
+    assert_eq!(put(None, None).await, "policy.denied");
+    assert_eq!(put(Some(0), Some(0)).await, "ok");
+    assert_eq!(put(None, None).await, "policy.denied", "nothing of the decision before is remembered");
+    assert_eq!(put(None, Some(1)).await, "server.bug", "an act cannot say what it does not do");
+    assert_eq!(put(Some(1), Some(1)).await, "ok");
+}
+
+#[tokio::test]
 async fn a_stale_write_is_a_conflict_and_changes_nothing() {
     let house = house().await;
     let owner = house.owner().await;

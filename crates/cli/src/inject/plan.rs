@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     fn path(path: &str) -> Reference {
-        Reference::parse_or_path(path).unwrap()
+        client::reference(path).unwrap()
     }
 
     #[test]

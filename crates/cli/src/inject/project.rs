@@ -61,7 +61,7 @@ impl Project {
     pub(crate) fn references(&self) -> Result<Vec<(String, Reference, String)>, Error> {
         let read = |(name, written): &(String, Written)| {
             let place = place(written.line);
-            let reference = Reference::parse_or_path(&written.text).map_err(|mut error| {
+            let reference = client::reference(&written.text).map_err(|mut error| {
                 error.detail = format!("{place}: {name}: {}", error.detail).into();
                 error
             })?;

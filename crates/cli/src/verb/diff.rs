@@ -132,7 +132,7 @@ async fn folder(client: &Client, global: &Global, prefix: &str) -> Result<Named,
     let paths = pages::readable(client, prefix).await?.paths;
     let references: Vec<_> =
         paths.into_iter().map(|path| Reference { tenant: None, path, version: None, field: None }).collect();
-    let values = fetch::values(global, &references).await?;
+    let values = fetch::values(global, &references, false).await?;
     let name = |path: &str| path.strip_prefix(prefix).unwrap_or(path).trim_start_matches('/').to_owned();
     Ok(values.into_iter().map(|(reference, value)| (name(&reference.path), value)).collect())
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use api::secret::ReadQuery;
 use api::{Encoding, Value};
 use clap::Args;
 use crypto::secret::SecretBytes;
@@ -19,6 +20,9 @@ pub(crate) struct Get {
     /// Version to read [default: the current one]
     #[arg(long, value_name = "VERSION")]
     version: Option<u64>,
+    /// Resolve references in the value: aumbry://tenant/path#field as the whole, or as a whole text of a JSON value
+    #[arg(long)]
+    resolve: bool,
     /// Field to pick out of a JSON object
     #[arg(long, value_name = "NAME")]
     field: Option<String>,
@@ -34,11 +38,12 @@ impl Get {
     /// Reads the value, then prints or writes it.
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
         let client = global.client()?;
+        let with = ReadQuery { version: self.version, resolve: self.resolve, ..ReadQuery::default() };
         if global.json && self.field.is_none() && self.out.is_none() {
-            print(&client.secrets().read(&self.path, self.version).await?)?;
+            print(&client.secrets().read_with(&self.path, &with).await?)?;
             return Ok(exit::OK);
         }
-        let mut value = client.secrets().read_raw(&self.path, self.version).await?;
+        let mut value = client.secrets().read_raw_with(&self.path, &with).await?;
         if let Some(name) = &self.field {
             value = field::pick(&value, name, &self.path)?;
         }

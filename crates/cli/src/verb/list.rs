@@ -20,13 +20,18 @@ impl List {
     /// Fetches all pages and prints them sorted; into a pipe only the paths.
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
         let items = pages::secrets(&global.client()?, self.prefix.as_deref(), self.recursive).await?;
-        let (output, list) = (global.output(), SecretList { items, next_cursor: None });
-        let whole = output.terminal();
-        output.rows(&list, &["path", "version", "state", "changed", "labels"], |list| {
-            list.items.iter().map(|item| if whole { row(item) } else { vec![path(item)] }).collect()
-        })?;
+        shown(global, &SecretList { items, next_cursor: None })?;
         Ok(exit::OK)
     }
+}
+
+/// Prints a list; into a pipe only the paths.
+pub(crate) fn shown(global: &Global, list: &SecretList) -> Result<(), client::Error> {
+    let output = global.output();
+    let whole = output.terminal();
+    output.rows(list, &["path", "version", "state", "changed", "labels"], |list| {
+        list.items.iter().map(|item| if whole { row(item) } else { vec![path(item)] }).collect()
+    })
 }
 
 fn path(item: &Item) -> String {

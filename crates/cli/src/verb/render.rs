@@ -28,6 +28,9 @@ pub(crate) struct Render {
     /// Write to this file, with mode 0600; the old one stays when anything fails
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Resolve references in the values of secrets too
+    #[arg(long)]
+    resolve: bool,
 }
 
 /// What was written, for scripts.
@@ -50,8 +53,8 @@ impl Render {
             input::file(&self.template, TEMPLATE_BYTES_MAX)?
         };
         let text = text.into_text().map_err(|_| fault::invalid("the template is not UTF-8 text", ""))?;
-        let (asking, handle) = (global.clone(), Handle::current());
-        let read = move |reference: &Reference| handle.block_on(read(&asking, reference));
+        let (asking, handle, resolve) = (global.clone(), Handle::current(), self.resolve);
+        let read = move |reference: &Reference| handle.block_on(read(&asking, reference, resolve));
         let rendered = tokio::task::spawn_blocking(move || render(text.expose(), read));
         let rendered = rendered.await.map_err(|_| fault::invalid("the template could not be rendered", ""))??;
         match &self.out {
@@ -66,8 +69,8 @@ impl Render {
     }
 }
 
-async fn read(global: &Global, reference: &Reference) -> Result<SecretBytes, Error> {
-    let mut found = fetch::values(global, [reference]).await?;
+async fn read(global: &Global, reference: &Reference, resolve: bool) -> Result<SecretBytes, Error> {
+    let mut found = fetch::values(global, [reference], resolve).await?;
     found.remove(reference).ok_or_else(|| fault::invalid("the server left a secret out", "try again"))
 }
 
@@ -121,7 +124,7 @@ fn render(
 fn reference(text: &str, options: &Kwargs) -> Result<Result<Reference, Error>, minijinja::Error> {
     let (version, field) = (options.get::<Option<u64>>("version")?, options.get::<Option<String>>("field")?);
     options.assert_all_used()?;
-    Ok(Reference::parse_or_path(text).map(|mut reference| {
+    Ok(client::reference(text).map(|mut reference| {
         reference.version = version.or(reference.version);
         reference.field = field.or(reference.field);
         reference

@@ -44,6 +44,9 @@ pub(crate) struct Run {
     /// Replace variables that are set already
     #[arg(long)]
     replace: bool,
+    /// Resolve references in the values of secrets too
+    #[arg(long)]
+    resolve: bool,
     /// Leave AUMBRY_TOKEN in the program's environment
     #[arg(long)]
     keep_token: bool,
@@ -77,7 +80,7 @@ impl Run {
         let permits = Permits { names: self.allow_name.iter().cloned().collect(), replace: self.replace };
         let plain = self.env_files()?;
         let plan = self.plan(global, &plain, &permits).await?;
-        let values = fetch::values(global, plan.references()).await?;
+        let values = fetch::values(global, plan.references(), self.resolve).await?;
         let (program, args) = self.program.split_first().ok_or_else(|| fault::invalid("no program is named", ""))?;
         let mut command = Command::new(program);
         command.args(args);
@@ -106,11 +109,11 @@ impl Run {
             plan.bind(&name, reference, permits).map_err(|error| at(error, &place))?;
         }
         for (name, value) in references_in_environment() {
-            plan.bind(&name, value.parse().map_err(|error| at(error, &name))?, permits)?;
+            plan.bind(&name, client::reference(&value).map_err(|error| at(error, &name))?, permits)?;
         }
         for (name, value) in plain {
             if Reference::is_meant(value) {
-                plan.bind(name, value.parse().map_err(|error| at(error, name))?, permits)?;
+                plan.bind(name, client::reference(value).map_err(|error| at(error, name))?, permits)?;
             } else if name::dangerous(name) && !permits.names.contains(name) {
                 let detail = format!("{name} in the env file would change what the program runs, loads or trusts");
                 return Err(fault::invalid(detail, "take it out, or add --allow-name with it if it is meant"));
@@ -159,10 +162,10 @@ fn binding(text: &str) -> Result<(String, Reference), Error> {
             if target.is_empty() {
                 return Err(fault::invalid(format!("--env {name}= names no path"), hint));
             }
-            Ok((name.to_owned(), Reference::parse_or_path(target).map_err(|error| at(error, name))?))
+            Ok((name.to_owned(), client::reference(target).map_err(|error| at(error, name))?))
         }
         None => {
-            let reference = Reference::parse_or_path(text)?;
+            let reference = client::reference(text)?;
             Ok((name::from_path(reference.field.as_deref().unwrap_or(&reference.path))?, reference))
         }
     }

@@ -104,6 +104,90 @@ fn a_field_of_a_json_value_is_picked_and_a_missing_one_named() {
 }
 
 #[test]
+fn fields_are_patched_from_files_standard_input_and_a_merge_patch() {
+    let house = House::start();
+    house.put("db", br#"{"user":"app","port":5432,"old":1}"#);
+    std::fs::write(house.folder().join("new"), "s3cret").unwrap();
+    let ended = house.run(&["patch", "db", "--field", "password=@new", "--remove", "old"]).ok();
+    assert_eq!((ended.text(), ended.err.as_str()), ("db version 2\n", ""));
+    house.run_with(&["patch", "db", "--field", "user=-"], b"other").ok();
+    assert_eq!(house.run(&["get", "db"]).ok().text(), r#"{"user":"other","port":5432,"password":"s3cret"}"#);
+    house.run_with(&["patch", "db", "-", "--cas", "3"], br#"{"port":null,"tls":{"on":true}}"#).ok();
+    assert_eq!(house.run(&["get", "db"]).ok().text(), r#"{"user":"other","password":"s3cret","tls":{"on":true}}"#);
+    house.run_with(&["patch", "db", "-", "--cas", "3"], b"{}").failed(6, "secret.version_conflict");
+    house.run_with(&["patch", "db", "-"], b"[\"canary\"]").failed(2, "request.invalid").hides("canary");
+    house.run_with(&["patch", "db", "-"], b"{\"a\":\"canary\"").failed(2, "request.invalid").hides("canary");
+    house.put("text", b"canary");
+    house.run_with(&["patch", "text", "-"], b"{}").failed(2, "secret.invalid").hides("canary");
+    house.run(&["patch", "db"]).failed(2, "nothing to change");
+}
+
+#[test]
+fn files_are_imported_whole_or_not_at_all_and_exports_come_back() {
+    let house = House::start();
+    std::fs::write(house.folder().join("in.json"), r#"{"db/password":"hunter2","db/conf":{"port":5432}}"#).unwrap();
+    let dry = house.run(&["import", "in.json", "--prefix", "t/", "--dry-run"]).ok();
+    assert_eq!(dry.text(), "t/db/password\twritten\t\nt/db/conf\twritten\t\n");
+    assert_eq!(house.run(&["list", "-r"]).ok().text(), "");
+    house.run(&["import", "in.json", "--prefix", "t/"]).ok();
+    assert_eq!(house.run(&["get", "t/db/conf", "--field", "port"]).ok().text(), "5432");
+    std::fs::write(house.folder().join("more.env"), "NEW=canary\nAGAIN=canary\n").unwrap();
+    house.put("t/AGAIN", b"there");
+    house.run(&["import", "more.env", "--prefix", "t/"]).failed(6, "item 2, `t/AGAIN`").hides("canary");
+    house.run(&["get", "t/NEW"]).failed(5, "secret.not_found");
+    let skipped = house.run(&["import", "more.env", "--prefix", "t/", "--on-conflict", "skip"]).ok();
+    assert_eq!(skipped.text(), "t/NEW\twritten\t1\nt/AGAIN\tskipped\t\n");
+    house.put("t/bytes", b"\xff\x00");
+    house.run_with(&["put", "t/labelled", "--label", "team=x"], b"v").ok();
+    house.run(&["export", "t", "--out", "out.json"]).ok().hides("hunter2");
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(house.folder().join("out.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    for path in ["t/db/password", "t/db/conf", "t/NEW", "t/AGAIN", "t/bytes", "t/labelled"] {
+        house.run(&["--yes", "purge", path, "--all"]).ok();
+    }
+    house.run(&["import", "out.json"]).ok();
+    assert_eq!(house.run(&["get", "t/db/password"]).ok().text(), "hunter2");
+    assert_eq!(house.run(&["get", "t/bytes"]).ok().out, b"\xff\x00");
+    assert_eq!(house.run(&["--json", "get", "t/labelled"]).ok().json()["labels"]["team"], "x");
+    house
+        .run_with(
+            &["import", "-", "--format", "vault", "--prefix", "kv/x"],
+            br#"{"request_id":"1","data":{"data":{"k":"v"},"metadata":{}}}"#,
+        )
+        .ok();
+    assert_eq!(house.run(&["get", "kv/x", "--field", "k"]).ok().text(), "v");
+}
+
+#[test]
+fn secrets_are_copied_moved_found_and_resolved() {
+    let house = House::start();
+    house.put("db/password", b"hunter2");
+    house.put("web/conf", br#"{"password":"aumbry:///db/password"}"#);
+    assert_eq!(house.run(&["get", "web/conf"]).ok().text(), r#"{"password":"aumbry:///db/password"}"#);
+    assert_eq!(house.run(&["get", "web/conf", "--resolve"]).ok().text(), r#"{"password":"hunter2"}"#);
+    assert_eq!(house.run(&["get", "web/conf", "--resolve", "--field", "password"]).ok().text(), "hunter2");
+    let shown =
+        house.run(&["run", "--no-project", "--resolve", "--env", "P=web/conf#password", "--", "sh", "-c", "echo $P"]);
+    assert_eq!(shown.ok().text(), "hunter2\n");
+    house.run(&["copy", "db/password", "copy/password"]).ok().hides("hunter2");
+    assert_eq!(house.run(&["get", "copy/password"]).ok().text(), "hunter2");
+    house.run(&["copy", "db/password", "copy/password"]).failed(6, "copy/password");
+    let moved = house.run(&["move", "--recursive", "copy", "moved/here"]).ok();
+    assert_eq!(moved.text(), "copy/password\tmoved/here/password\t1\n");
+    house.run(&["get", "copy/password"]).failed(5, "secret.deleted");
+    assert_eq!(house.run(&["search", "password"]).ok().text(), "copy/password\ndb/password\nmoved/here/password\n");
+    assert_eq!(house.run(&["search", "**/here/*"]).ok().text(), "moved/here/password\n");
+    house.run_with(&["put", "soon", "--expires-at", "2100-01-01T00:00:00Z", "--label", "team=x"], b"v").ok();
+    assert_eq!(house.run(&["search", "--label", "team=x"]).ok().text(), "soon\n");
+    assert_eq!(house.run(&["search", "--expires-before", "2100-02-01T00:00:00Z"]).ok().text(), "soon\n");
+    assert_eq!(house.run(&["search", "--expires-before", "30d"]).ok().text(), "");
+    house.run(&["search", "--expires-before", "soon"]).failed(2, "is no time");
+    house.put("web/conf", b"aumbry:///web/conf");
+    house.run(&["get", "web/conf", "--resolve"]).failed(6, "reference.invalid");
+}
+
+#[test]
 fn labels_and_expiry_are_set_and_shown() {
     let house = House::start();
     house
@@ -242,6 +326,22 @@ fn a_generated_value_is_what_was_asked_for_and_never_shown_unasked() {
 
     house.run(&["generate", "weak", "--length", "9"]).failed(2, "easily guessed");
     house.run(&["generate", "weak", "--kind", "hex", "--length", "4097"]).failed(2, "more than 4096");
-    house.run(&["generate", "weak", "--kind", "hex", "--characters", "lower"]).failed(2, "goes with a password only");
+    house.run(&["generate", "weak", "--kind", "hex", "--characters", "lower"]).failed(2, "go with a password only");
+    house.run(&["generate", "weak", "--at-least", "digits=40"]).failed(2, "more characters than");
     house.run(&["get", "weak"]).failed(5, "secret.not_found");
+    house.run(&["generate", "rules", "--at-least", "digits=8", "--symbols", "!?", "--unambiguous"]).ok();
+    let value = house.run(&["get", "rules"]).ok().text().to_owned();
+    assert!(
+        value.bytes().filter(u8::is_ascii_digit).count() >= 8 && !value.contains(['0', 'O', '1', 'l', 'I']),
+        "{value}"
+    );
+    for (kind, field, head) in [
+        ("ed25519", "private_key", "-----BEGIN PRIVATE KEY-----\n"),
+        ("ecdsa-p256", "public_key", "-----BEGIN PUBLIC KEY-----\n"),
+        ("ssh-ed25519", "public_key", "ssh-ed25519 AAAA"),
+    ] {
+        house.run(&["generate", "pair", "--kind", kind]).ok().hides("PRIVATE");
+        assert!(house.run(&["get", "pair", "--field", field]).ok().text().starts_with(head), "{kind}");
+    }
+    house.run(&["generate", "pair", "--kind", "uuid", "--length", "3"]).failed(2, "`length` does not go");
 }

@@ -68,6 +68,22 @@ impl Call {
         }
     }
 
+    /// As [`Call::json`], of a route that takes many secrets.
+    pub(crate) fn batch<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Refusal> {
+        match self.media() {
+            Some(api::JSON) => json::read_batch(self.body.expose()),
+            _ => Err(Refusal::new(&REQUEST_MEDIA_TYPE, "this route takes application/json")),
+        }
+    }
+
+    /// The merge patch in the body. Errors: another media type, or a body that is no JSON object.
+    pub(crate) fn patch(&self) -> Result<api::secret::Patch, Refusal> {
+        match self.media() {
+            Some(api::MERGE_PATCH) => json::read(self.body.expose()),
+            _ => Err(Refusal::new(&REQUEST_MEDIA_TYPE, "a patch is application/merge-patch+json")),
+        }
+    }
+
     /// Whether the body is raw bytes.
     pub(crate) fn is_raw(&self) -> bool {
         self.media() == Some(OCTETS)
@@ -127,7 +143,7 @@ impl Call {
     fn media(&self) -> Option<&str> {
         let value = self.headers.get(CONTENT_TYPE)?.to_str().ok()?;
         let kind = value.split(';').next()?.trim();
-        [api::JSON, OCTETS].into_iter().find(|known| known.eq_ignore_ascii_case(kind))
+        [api::JSON, OCTETS, api::MERGE_PATCH].into_iter().find(|known| known.eq_ignore_ascii_case(kind))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Documents that say what there shall be, from their written form.
 
-use crate::secret::recipe;
+use crate::secret_made::recipe;
 use crate::secret_wire::edit;
 use api::apply::Document as Written;
 use api::secret::Generate;

@@ -3,7 +3,7 @@
 use crate::answer::{Answer, Body};
 use crate::backup::Backups;
 use crate::call::{Call, answered, request_text};
-use crate::limits::{BODY_BYTES_MAX, HEADERS_MAX, Limits, TARGET_BYTES_MAX, TOKEN_BYTES_MAX};
+use crate::limits::{BATCHES_MAX, HEADERS_MAX, Limits, TARGET_BYTES_MAX, TOKEN_BYTES_MAX};
 use crate::metrics::{Gauge, Metrics};
 use crate::opening::Opening;
 use crate::rate::Rate;
@@ -98,6 +98,7 @@ pub(crate) struct House {
     finder: Finder,
     settings: Settings,
     running: Semaphore,
+    batches: Semaphore,
     rate: Rate,
     /// Shares and beginnings, which anybody may send.
     pub(crate) shares_rate: Rate,
@@ -124,6 +125,7 @@ impl Door {
             finder: Finder::new(&routes),
             metrics: Metrics::new(routes.len()),
             running: Semaphore::new(settings.limits.requests_max),
+            batches: Semaphore::new(BATCHES_MAX),
             rate: Rate::new(settings.limits.source_rate_max),
             shares_rate: Rate::new(SHARES_RATE_MAX),
             opening,
@@ -240,6 +242,11 @@ impl House {
             Ok(name) => name.into_owned(),
             Err(refusal) => return self.turned_away(app, arrival, refusal).await,
         };
+        let place = (route.takes == Takes::Batch).then(|| self.batches.try_acquire());
+        if matches!(place, Some(Err(_))) {
+            let refusal = Refusal::new(&SERVER_BUSY, "too many requests with many secrets are being answered");
+            return self.turned_away(app, arrival, refusal).await.closing();
+        }
         let reading = self.body(route, &arrival, &parts, body);
         let read = tokio::time::timeout(self.settings.limits.request_time_max, reading).await;
         let late = |_late| Err(Refusal::new(&REQUEST_INCOMPLETE, "the body did not come whole in time"));
@@ -256,7 +263,9 @@ impl House {
             return self.turned_away(app, arrival, refusal).await;
         }
         let call = Call { house: Arc::clone(self), app, arrival, name, query, headers: parts.headers, body };
-        (route.run)(Box::new(call)).await
+        let answer = (route.run)(Box::new(call)).await;
+        drop(place);
+        answer
     }
 
     /// The whole body, bounded before and while it is read. Who is certainly not logged in sends it in vain.
@@ -270,8 +279,9 @@ impl House {
             return Err(Refusal::new(&REQUEST_MEDIA_TYPE, "encoded bodies are not taken"));
         }
         let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        let too_large = || Refusal::new(&REQUEST_TOO_LARGE, format!("the body is longer than {BODY_BYTES_MAX} bytes"));
-        if length.is_some_and(|length| length > BODY_BYTES_MAX as u64) {
+        let most = route.takes.bytes_max();
+        let too_large = || Refusal::new(&REQUEST_TOO_LARGE, format!("the body is longer than {most} bytes"));
+        if length.is_some_and(|length| length > most as u64) {
             return Err(too_large());
         }
         if route.takes == Takes::Nothing {
@@ -282,7 +292,7 @@ impl House {
         if !route.open && arrival.token.is_none() {
             return Err(Refusal::new(&REQUEST_INVALID, "no session came with the request"));
         }
-        collect(body, length.and_then(|length| usize::try_from(length).ok())).await?.ok_or_else(too_large)
+        collect(body, length.and_then(|length| usize::try_from(length).ok()), most).await?.ok_or_else(too_large)
     }
 
     /// The answer to what cannot be made an act of; who is not logged in learns only that.
@@ -351,8 +361,8 @@ fn heard(route: &Route, parts: &Parts) -> Result<(), Refusal> {
 }
 
 /// Acts that can insist on the version they replace.
-const TAKE_IF_MATCH: [&str; 5] =
-    ["secret.write", "secret.generate", "secret.rollback", "secret.delete", "secret.annotate"];
+const TAKE_IF_MATCH: [&str; 6] =
+    ["secret.write", "secret.patch", "secret.generate", "secret.rollback", "secret.delete", "secret.annotate"];
 /// Acts that can insist on making something new.
 const TAKE_IF_NONE_MATCH: [&str; 2] = ["secret.write", "secret.generate"];
 
@@ -388,22 +398,22 @@ fn digest(parts: &Parts, body: &[u8]) -> [u8; 32] {
 }
 
 /// Reads a body to its end; `None` as soon as it passes the limit. Copies once, into memory that is wiped.
-async fn collect<B>(mut body: B, length: Option<usize>) -> Result<Option<SecretBytes>, Refusal>
+async fn collect<B>(mut body: B, length: Option<usize>, most: usize) -> Result<Option<SecretBytes>, Refusal>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin,
 {
     const FIRST_BYTES: usize = 16 << 10;
-    let mut all = Vec::with_capacity(length.unwrap_or(FIRST_BYTES).min(BODY_BYTES_MAX));
+    let mut all = Vec::with_capacity(length.unwrap_or(FIRST_BYTES).min(most));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_cut| Refusal::new(&REQUEST_INVALID, "the body ended before its end"))?;
         let Ok(data) = frame.into_data() else { continue };
         let wanted = all.len().saturating_add(data.remaining());
-        if wanted > BODY_BYTES_MAX {
+        if wanted > most {
             drop(SecretBytes::new(all));
             return Ok(None);
         }
         if wanted > all.capacity() {
-            let mut larger = Vec::with_capacity(wanted.saturating_mul(2).min(BODY_BYTES_MAX));
+            let mut larger = Vec::with_capacity(wanted.saturating_mul(2).min(most));
             larger.extend_from_slice(&all);
             drop(SecretBytes::new(std::mem::replace(&mut all, larger)));
         }

@@ -1,6 +1,6 @@
 //! JSON bodies: bounds and duplicate keys are checked in one pass without building anything, then serde reads.
 
-use crate::limits::{JSON_DEPTH_MAX, JSON_VALUES_MAX};
+use crate::limits::{BATCH_VALUES_MAX, JSON_DEPTH_MAX, JSON_VALUES_MAX};
 use app::Refusal;
 use app::code::REQUEST_INVALID;
 use serde::Deserialize;
@@ -12,22 +12,31 @@ use std::collections::HashSet;
 /// Errors: `request.invalid`, naming the field's path and never what was sent. Time and memory are linear in the
 /// body; depth is bounded before anything recurses.
 pub(crate) fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Refusal> {
+    read_object(body, JSON_VALUES_MAX)
+}
+
+/// As [`read`], for a body that holds many secrets.
+pub(crate) fn read_batch<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Refusal> {
+    read_object(body, BATCH_VALUES_MAX)
+}
+
+fn read_object<'de, T: Deserialize<'de>>(body: &'de [u8], values_max: usize) -> Result<T, Refusal> {
     // Serde would also take a list of a struct's fields in their order: a second spelling of every body.
     if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
         return Err(wrong("the body is not a JSON object"));
     }
-    read_any(body)
+    read_any(body, values_max)
 }
 
 /// As [`read`], for any value.
-fn read_any<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Refusal> {
+fn read_any<'de, T: Deserialize<'de>>(body: &'de [u8], values_max: usize) -> Result<T, Refusal> {
     let text = std::str::from_utf8(body).map_err(|_bad| wrong("the body is not UTF-8"))?;
-    let mut scan = Scan { text: body, at: 0, values: 0, open: Vec::new() };
+    let mut scan = Scan { text: body, at: 0, values: 0, values_max, open: Vec::new() };
     scan.document().map_err(|problem| wrong(&scan.told(problem)))?;
     let mut reader = serde_json::Deserializer::from_str(text);
     T::deserialize(&mut reader).map_err(|error| {
         let stop = offset_of(body, error.line(), error.column());
-        let mut scan = Scan { text: body.get(..stop).unwrap_or(body), at: 0, values: 0, open: Vec::new() };
+        let mut scan = Scan { text: body.get(..stop).unwrap_or(body), at: 0, values: 0, values_max, open: Vec::new() };
         let _cut = scan.document();
         wrong(&scan.told("does not have the form this route needs"))
     })
@@ -74,11 +83,14 @@ struct Scan<'a> {
     text: &'a [u8],
     at: usize,
     values: usize,
+    values_max: usize,
     open: Vec<Open<'a>>,
 }
 
 type Step<T> = Result<T, &'static str>;
 
+const TOO_MANY: &str = "has more than 10,000 values";
+const TOO_MANY_OF_A_BATCH: &str = "has more than 100,000 values";
 const MALFORMED: &str = "is not well-formed JSON";
 
 impl<'a> Scan<'a> {
@@ -95,8 +107,8 @@ impl<'a> Scan<'a> {
     fn value(&mut self) -> Step<()> {
         self.blank();
         self.values += 1;
-        if self.values > JSON_VALUES_MAX {
-            return Err("has more than 10,000 values");
+        if self.values > self.values_max {
+            return Err(if self.values_max == JSON_VALUES_MAX { TOO_MANY } else { TOO_MANY_OF_A_BATCH });
         }
         match self.peek() {
             Some(b'{') => self.enter(Open::Object { seen: Seen::default(), at: None }),
@@ -281,7 +293,7 @@ mod tests {
     use serde::de::IgnoredAny;
 
     fn problem(body: &str) -> Option<String> {
-        read_any::<IgnoredAny>(body.as_bytes()).err().map(|refusal| refusal.detail)
+        read_any::<IgnoredAny>(body.as_bytes(), JSON_VALUES_MAX).err().map(|refusal| refusal.detail)
     }
 
     #[test]
@@ -362,7 +374,7 @@ mod tests {
             "\"\\ud800\"",
         ] {
             let reference = serde_json::from_str::<serde_json::Value>(body).is_ok();
-            let ours = read_any::<serde_json::Value>(body.as_bytes()).is_ok();
+            let ours = read_any::<serde_json::Value>(body.as_bytes(), JSON_VALUES_MAX).is_ok();
             assert_eq!(ours, reference, "{body:?}");
         }
     }

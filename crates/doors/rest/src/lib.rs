@@ -27,6 +27,8 @@ mod query;
 mod rate;
 mod route;
 mod secret;
+mod secret_batch;
+mod secret_made;
 mod secret_wire;
 mod session;
 mod show;

@@ -8,6 +8,12 @@ pub const HEADERS_MAX: usize = 100;
 pub const TOKEN_BYTES_MAX: usize = 8 << 10;
 /// Bytes of a request body.
 pub const BODY_BYTES_MAX: usize = 2 << 20;
+/// Bytes of a request body that holds many secrets.
+pub const BATCH_BODY_BYTES_MAX: usize = 16 << 20;
+/// Values in a JSON body that holds many secrets.
+pub const BATCH_VALUES_MAX: usize = 100_000;
+/// Requests with many secrets being read and answered at one time.
+pub const BATCHES_MAX: usize = 4;
 /// Bytes of path and query.
 pub const TARGET_BYTES_MAX: usize = 8 << 10;
 /// Parameters in a query.

@@ -96,7 +96,8 @@ fn operation(route: &Route, problem: &str, schemas: &mut Schemas) -> Value {
     let Some(fields) = operation.as_object_mut() else { return operation };
     if let Some(body) = route.doc.body {
         let mut content = Map::new();
-        content.insert(api::JSON.to_owned(), reference(&body(schemas)));
+        let kind = if route.takes == Takes::MergePatch { api::MERGE_PATCH } else { api::JSON };
+        content.insert(kind.to_owned(), reference(&body(schemas)));
         if route.takes == Takes::JsonOrBytes {
             content.insert(api::OCTETS.to_owned(), json!({}));
         }

@@ -2,6 +2,7 @@
 
 use crate::answer::Answer;
 use crate::call::Call;
+use crate::limits::{BATCH_BODY_BYTES_MAX, BODY_BYTES_MAX};
 use crate::openapi::Doc;
 use http::Method;
 use std::collections::HashMap;
@@ -20,6 +21,17 @@ pub enum Takes {
     Json,
     /// JSON, or raw bytes as `application/octet-stream`.
     JsonOrBytes,
+    /// A JSON merge patch.
+    MergePatch,
+    /// JSON with many secrets, which may be larger.
+    Batch,
+}
+
+impl Takes {
+    /// Bytes of the body at most.
+    pub(crate) fn bytes_max(self) -> usize {
+        if self == Takes::Batch { BATCH_BODY_BYTES_MAX } else { BODY_BYTES_MAX }
+    }
 }
 
 /// A line of the route table. Router, `Allow`, OpenAPI, metrics labels and tests are made from it.

@@ -6,15 +6,16 @@ use crate::secret_wire::{deleted, edit, found, item, metadata, page, purged, res
 use crate::time;
 use api::secret as wire;
 use app::code::{REQUEST_INVALID, SECRET_INVALID};
-use app::secret::{
-    self, Characters, Edit, Encoding, ListQuery, MetadataEdit, NewValue, Recipe, Rollback, Scope, Source,
-};
+use app::secret::{self, Edit, Encoding, ListQuery, MetadataEdit, NewValue, Rollback, Scope, Source};
 use app::{Act, Path, Refusal};
 
 /// `PUT secrets/{path}`
 pub(crate) async fn put(call: Box<Call>) -> Answer {
     call.act(
-        |call| Ok((Act::secret_write(call.path()?), new_value(call)?)),
+        |call| {
+            let new = new_value(call)?;
+            Ok((Act::secret_write(call.path()?).replacing(new.cas), new))
+        },
         secret::put,
         |changed| Answer::json(&written(changed)),
     )
@@ -33,8 +34,11 @@ pub(crate) async fn get(call: Box<Call>) -> Answer {
 async fn value(call: Box<Call>) -> Answer {
     let raw = call.wants_raw();
     call.act(
-        |call| Ok((Act::secret_read(call.path()?, call.query::<wire::ReadQuery>()?.version), ())),
-        |grant, ()| secret::get(grant),
+        |call| {
+            let query: wire::ReadQuery = call.query()?;
+            Ok((Act::secret_read(call.path()?, query.version), query.resolve))
+        },
+        async move |grant, resolve| if resolve { secret::get_resolved(grant).await } else { secret::get(grant).await },
         move |revealed| found(revealed, raw),
     )
     .await
@@ -58,10 +62,27 @@ async fn history(call: Box<Call>) -> Answer {
     .await
 }
 
+/// `PATCH secrets/{path}`
+pub(crate) async fn patch(call: Box<Call>) -> Answer {
+    call.act(
+        |call| {
+            let patch = call.patch()?.0.into_bytes();
+            let cas = call.cas(call.query::<wire::PatchQuery>()?.cas)?;
+            Ok((Act::secret_patch(call.path()?), (patch, cas)))
+        },
+        |grant, (patch, cas)| secret::patch(grant, patch, cas),
+        |changed| Answer::json(&written(changed)),
+    )
+    .await
+}
+
 /// `DELETE secrets/{path}`
 pub(crate) async fn delete(call: Box<Call>) -> Answer {
     call.act(
-        |call| Ok((Act::secret_delete(call.path()?), call.if_match()?)),
+        |call| {
+            let cas = call.if_match()?;
+            Ok((Act::secret_delete(call.path()?).replacing(cas), cas))
+        },
         |grant, cas| secret::delete(grant, None, cas),
         |changed| Answer::json(&deleted(&changed)),
     )
@@ -84,49 +105,27 @@ pub(crate) async fn list(call: Box<Call>) -> Answer {
     .await
 }
 
-/// `POST secrets:generate`
-pub(crate) async fn generate(call: Box<Call>) -> Answer {
+/// `POST secrets:search`
+pub(crate) async fn search(call: Box<Call>) -> Answer {
     call.act(
         |call| {
-            let body: wire::Generate = call.json()?;
-            let recipe = recipe(&body)?;
-            let edit: MetadataEdit = edit(body.labels, body.expires_at, body.max_versions)?;
-            let cas = call.cas(body.cas)?;
-            Ok((Act::secret_generate(Path::parse(&body.path)?), (recipe, cas, edit)))
+            let body: wire::Search = call.json()?;
+            let expires_before =
+                body.expires_before.map(|at| time::read(&at, &REQUEST_INVALID, "expires_before")).transpose()?;
+            let wanted = secret::Search {
+                name: body.name,
+                labels: body.labels,
+                expires_before,
+                cursor: body.cursor,
+                limit: body.limit.map(u64::from),
+            };
+            Ok((Act::secret_search(folder(body.prefix.as_deref())?), wanted))
         },
-        |grant, (recipe, cas, edit)| secret::generate(grant, recipe, cas, edit),
-        |changed| Answer::json(&written(changed)),
+        secret::search,
+        |found| Answer::json(&page(found, item)),
     )
     .await
 }
-
-/// What to make.
-pub(crate) fn recipe(body: &wire::Generate) -> Result<Recipe, Refusal> {
-    let length = body.length.unwrap_or(GENERATED_LENGTH);
-    if body.kind != wire::GeneratedKind::Password && body.characters.is_some() {
-        return Err(Refusal::new(&REQUEST_INVALID, "`characters` goes with a password only"));
-    }
-    Ok(match body.kind {
-        wire::GeneratedKind::Hex => Recipe::Hex(length),
-        wire::GeneratedKind::Base64 => Recipe::Base64(length),
-        wire::GeneratedKind::Bytes => Recipe::Bytes(length),
-        wire::GeneratedKind::Password => {
-            let usual = [wire::Characters::Lower, wire::Characters::Upper, wire::Characters::Digits];
-            let mut sets = body.characters.clone().unwrap_or(usual.into());
-            sets.sort_unstable();
-            sets.dedup();
-            let set = |set| match set {
-                wire::Characters::Lower => Characters::Lower,
-                wire::Characters::Upper => Characters::Upper,
-                wire::Characters::Digits => Characters::Digits,
-                wire::Characters::Symbols => Characters::Symbols,
-            };
-            Recipe::Password { length, characters: sets.into_iter().map(set).collect() }
-        }
-    })
-}
-
-const GENERATED_LENGTH: usize = 32;
 
 /// `POST secrets:rollback`
 pub(crate) async fn rollback(call: Box<Call>) -> Answer {
@@ -139,7 +138,7 @@ pub(crate) async fn rollback(call: Box<Call>) -> Answer {
                 _ => return Err(Refusal::new(&REQUEST_INVALID, "name one of `version` and `at`")),
             };
             let cas = call.cas(body.cas)?;
-            Ok((Act::secret_rollback(Path::parse(&body.path)?), Rollback { source, cas }))
+            Ok((Act::secret_rollback(Path::parse(&body.path)?).replacing(cas), Rollback { source, cas }))
         },
         secret::rollback,
         |changed| Answer::json(&written(changed)),
@@ -181,7 +180,8 @@ pub(crate) async fn annotate(call: Box<Call>) -> Answer {
         |call| {
             let body: wire::SetMetadata = call.json()?;
             let edit = edit(body.labels, body.expires_at, body.max_versions)?;
-            Ok((Act::secret_annotate(Path::parse(&body.path)?), (edit, call.if_match()?)))
+            let cas = call.if_match()?;
+            Ok((Act::secret_annotate(Path::parse(&body.path)?).replacing(cas), (edit, cas)))
         },
         |grant, (edit, cas)| secret::annotate(grant, edit, cas),
         |changed| Answer::json(&metadata(&changed.what)),
@@ -195,19 +195,23 @@ pub(crate) async fn read_many(call: Box<Call>) -> Answer {
         |call| {
             let body: wire::ReadMany = call.json()?;
             let paths = body.paths.iter().map(|path| Path::parse(path)).collect::<Result<Vec<_>, _>>()?;
-            Ok((Act::secret_read_many(paths)?, ()))
+            Ok((Act::secret_read_many(paths)?, body.resolve))
         },
-        |grant, ()| secret::read_many(grant),
+        async move |grant, resolve| match resolve {
+            true => secret::read_many_resolved(grant).await,
+            false => secret::read_many(grant).await,
+        },
         |all| crate::secret_wire::found_many(&all),
     )
     .await
 }
 
 fn without_version(call: &Call) -> Result<(), Refusal> {
-    match call.query::<wire::ReadQuery>()?.version {
-        None => Ok(()),
-        Some(_) => Err(Refusal::new(&REQUEST_INVALID, "`version` goes with the value only")),
+    let query: wire::ReadQuery = call.query()?;
+    if query.version.is_none() && !query.resolve {
+        return Ok(());
     }
+    Err(Refusal::new(&REQUEST_INVALID, "`version` and `resolve` go with the value only"))
 }
 
 /// The value of a put, as JSON or as raw bytes.
@@ -222,13 +226,7 @@ fn new_value(call: &mut Call) -> Result<NewValue, Refusal> {
     call.no_query()?;
     let body: wire::PutSecret = call.json()?;
     let edit: MetadataEdit = edit(body.labels, body.expires_at, body.max_versions)?;
-    let (value, encoding) =
-        body.value.into_bytes(body.encoding).map_err(|why| Refusal::new(&SECRET_INVALID, why.to_string()))?;
-    let encoding = match encoding {
-        api::Encoding::Utf8 => Encoding::Text,
-        api::Encoding::Base64 => Encoding::Bytes,
-        api::Encoding::Json => Encoding::Json,
-    };
+    let (value, encoding) = crate::secret_wire::value(body.value, body.encoding)?;
     Ok(NewValue { value, encoding, cas: call.cas(body.cas)?, edit })
 }
 

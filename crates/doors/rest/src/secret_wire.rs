@@ -13,6 +13,7 @@ use app::secret::{
 use app::{Changed, Page, Refusal};
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
+use crypto::SecretBytes;
 use http::header::{ETAG, HeaderValue};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -138,6 +139,8 @@ pub(crate) fn metadata(about: &About) -> wire::Metadata {
         updated_at: shown(about.changed),
         expires_at: about.expires.map(shown),
         labels: about.labels.clone(),
+        last_read_at: about.last_read.map(shown),
+        last_read_by: about.last_reader.clone(),
     }
 }
 
@@ -171,15 +174,17 @@ pub(crate) fn item(item: Item) -> wire::Item {
         state: None,
         updated_at: None,
         labels: BTreeMap::new(),
+        expires_at: None,
     };
     match item.kind {
         ItemKind::Folder => folder,
-        ItemKind::Secret { version, fate, changed, labels } => wire::Item {
+        ItemKind::Secret { version, fate, changed, labels, expires } => wire::Item {
             kind: wire::ItemKind::Secret,
             version: Some(version),
             state: Some(state(fate)),
             updated_at: Some(shown(changed)),
             labels,
+            expires_at: expires.map(shown),
             ..folder
         },
     }
@@ -187,6 +192,17 @@ pub(crate) fn item(item: Item) -> wire::Item {
 
 pub(crate) fn page(page: Page<Item>, item: fn(Item) -> wire::Item) -> wire::SecretList {
     wire::SecretList { items: page.items.into_iter().map(item).collect(), next_cursor: page.next }
+}
+
+/// The bytes of a value as it was sent, and how it was given.
+pub(crate) fn value(value: api::Value, encoding: Option<api::Encoding>) -> Result<(SecretBytes, Encoding), Refusal> {
+    let (bytes, encoding) = value.into_bytes(encoding).map_err(|why| Refusal::new(&SECRET_INVALID, why.to_string()))?;
+    let encoding = match encoding {
+        api::Encoding::Utf8 => Encoding::Text,
+        api::Encoding::Base64 => Encoding::Bytes,
+        api::Encoding::Json => Encoding::Json,
+    };
+    Ok((bytes, encoding))
 }
 
 /// What a request changes of metadata; a time of `none` clears the expiry.
@@ -221,7 +237,7 @@ pub(crate) fn labels(text: &str) -> Result<BTreeMap<String, String>, Refusal> {
 mod tests {
     use super::*;
     use app::Path;
-    use crypto::{SecretBytes, WallMs};
+    use crypto::WallMs;
 
     #[test]
     fn what_is_shown_reads_as_the_type_of_the_wire() {

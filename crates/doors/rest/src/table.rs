@@ -3,7 +3,8 @@
 use crate::openapi::{Doc, query_of, schema_of};
 use crate::route::{Route, Takes};
 use crate::{
-    access, apply, backup, key, ledger, open, operation, operator, policy, principal, secret, session, tenant,
+    access, apply, backup, key, ledger, open, operation, operator, policy, principal, secret, secret_batch, secret_made,
+    session, tenant,
 };
 use http::Method;
 
@@ -51,21 +52,32 @@ pub fn routes(secrets: bool) -> Vec<Route> {
 
 fn of_secrets() -> Vec<Route> {
     use api::secret::{
-        Deleted, Generate, ListQuery, Metadata, Purge, Purged, PutQuery, PutSecret, ReadMany, ReadQuery, Restored,
-        Rollback, Secret, SecretList, Secrets, SetMetadata, Undelete, Written,
+        Copied, Copy, Deleted, Generate, Import, Imported, ListQuery, Metadata, Patch, PatchQuery, Purge, Purged,
+        PutQuery, PutSecret, ReadMany, ReadQuery, Restored, Rollback, Search, Secret, SecretList, Secrets, SetMetadata,
+        Undelete, Written,
     };
     routes! {
         GET "/api/v1/secrets/{path}" "secret.read" secret::get, Nothing, query ReadQuery, answer Secret;
             "Reads a value, or with `view` its metadata or versions; raw bytes with `Accept: application/octet-stream`."
         PUT "/api/v1/secrets/{path}" "secret.write" secret::put, JsonOrBytes, query PutQuery, body PutSecret, answer Written;
             "Writes a new version; the query goes with raw bytes only."
+        PATCH "/api/v1/secrets/{path}" "secret.patch" secret::patch, MergePatch, query PatchQuery, body Patch, answer Written;
+            "Writes a new version that changes fields of the newest one, a JSON object (RFC 7396); others' writes are not lost."
         DELETE "/api/v1/secrets/{path}" "secret.delete" secret::delete, Nothing, answer Deleted;
             "Hides a secret; undelete brings it back."
         GET "/api/v1/secrets" "secret.list" secret::list, Nothing, query ListQuery, answer SecretList;
             "Lists a folder."
         POST "/api/v1/secrets:read" "secret.read" secret::read_many, Json, body ReadMany, answer Secrets;
             "Reads several values, all or none."
-        POST "/api/v1/secrets:generate" "secret.generate" secret::generate, Json, body Generate, answer Written;
+        POST "/api/v1/secrets:search" "secret.search" secret::search, Json, body Search, answer SecretList;
+            "Finds secrets by name, labels and expiry below a folder."
+        POST "/api/v1/secrets:import" "secret.import" secret_batch::import, Batch, body Import, answer Imported;
+            "Writes many secrets in one commit, or none of them."
+        POST "/api/v1/secrets:copy" "secret.copy" secret_batch::copy, Json, body Copy, answer Copied;
+            "Copies a secret, or all below a folder, in one commit or not at all."
+        POST "/api/v1/secrets:move" "secret.move" secret_batch::relocate, Json, body Copy, answer Copied;
+            "Moves a secret, or all below a folder; the sources are hidden, and undelete brings them back."
+        POST "/api/v1/secrets:generate" "secret.generate" secret_made::generate, Json, body Generate, answer Written;
             "Writes a new version with a value that the server makes."
         POST "/api/v1/secrets:rollback" "secret.rollback" secret::rollback, Json, body Rollback, answer Written;
             "Writes a new version that repeats an older one."
@@ -267,7 +279,7 @@ mod tests {
         let all = routes(true);
         let finder = Finder::new(&all);
         for (verb, path, wanted) in [
-            (Method::PATCH, "/api/v1/secrets/a", Found::OtherVerbs("DELETE, GET, HEAD, PUT".to_owned())),
+            (Method::POST, "/api/v1/secrets/a", Found::OtherVerbs("DELETE, GET, HEAD, PATCH, PUT".to_owned())),
             (Method::OPTIONS, "/api/v1/secrets", Found::OtherVerbs("GET, HEAD".to_owned())),
             (Method::TRACE, "/healthz", Found::OtherVerbs("GET, HEAD".to_owned())),
             (Method::GET, "/api/v1/secrets:purge", Found::OtherVerbs("POST".to_owned())),

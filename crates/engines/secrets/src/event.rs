@@ -21,8 +21,14 @@ pub const METADATA_WRITTEN: &str = "secret.metadata.written";
 /// Data keys were wrapped again under a newer tenant key.
 pub const KEYS_REWRAPPED: &str = "secret.keys.rewrapped";
 
+/// The values of a secret stop being readable soon.
+pub const EXPIRING: &str = "secret.expiring";
+/// The values of a secret stopped being readable.
+pub const EXPIRED: &str = "secret.expired";
+
 /// Every kind of event these rules own.
-pub(crate) const KINDS: &[&str] = &[VERSION_WRITTEN, DELETED, UNDELETED, PURGED, METADATA_WRITTEN, KEYS_REWRAPPED];
+pub(crate) const KINDS: &[&str] =
+    &[VERSION_WRITTEN, DELETED, UNDELETED, PURGED, METADATA_WRITTEN, KEYS_REWRAPPED, EXPIRING, EXPIRED];
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct VersionWritten {
@@ -89,6 +95,13 @@ pub(crate) struct Rewrapped {
     pub(crate) key: Place,
 }
 
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Ending {
+    pub(crate) path: String,
+    #[serde(with = "codec::wall")]
+    pub(crate) expires: WallMs,
+}
+
 /// Any event of this engine, decoded.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum SecretEvent {
@@ -98,6 +111,8 @@ pub(crate) enum SecretEvent {
     Purged(Purged),
     MetadataWritten(MetadataWritten),
     KeysRewrapped(Vec<Rewrapped>),
+    Expiring(Ending),
+    Expired(Ending),
 }
 
 /// Stored form: the number of the variant is the version of the codec.
@@ -124,6 +139,8 @@ impl SecretEvent {
             PURGED => read(event).map(SecretEvent::Purged),
             METADATA_WRITTEN => read(event).map(SecretEvent::MetadataWritten),
             KEYS_REWRAPPED => read(event).map(SecretEvent::KeysRewrapped),
+            EXPIRING => read(event).map(SecretEvent::Expiring),
+            EXPIRED => read(event).map(SecretEvent::Expired),
             _ => Err(Damaged("event of a kind that is not of secrets".into())),
         }
     }
@@ -136,6 +153,8 @@ impl SecretEvent {
             SecretEvent::Purged(fact) => ledger::Event { kind: PURGED, body: body(fact) },
             SecretEvent::MetadataWritten(fact) => ledger::Event { kind: METADATA_WRITTEN, body: body(fact) },
             SecretEvent::KeysRewrapped(fact) => ledger::Event { kind: KEYS_REWRAPPED, body: body(fact) },
+            SecretEvent::Expiring(fact) => ledger::Event { kind: EXPIRING, body: body(fact) },
+            SecretEvent::Expired(fact) => ledger::Event { kind: EXPIRED, body: body(fact) },
         }
     }
 
@@ -145,6 +164,7 @@ impl SecretEvent {
             SecretEvent::Deleted(fact) | SecretEvent::Undeleted(fact) => vec![&fact.path],
             SecretEvent::Purged(fact) => vec![&fact.path],
             SecretEvent::MetadataWritten(fact) => vec![&fact.path],
+            SecretEvent::Expiring(fact) | SecretEvent::Expired(fact) => vec![&fact.path],
             SecretEvent::KeysRewrapped(facts) => facts.iter().map(|fact| fact.path.as_str()).collect(),
         }
     }

@@ -14,7 +14,8 @@ mod reply;
 mod rules;
 
 pub use event::{
-    DELETED, KEYS_REWRAPPED, METADATA_WRITTEN, PURGED, UNDELETED, VERSION_WRITTEN, paths_named, purged_by,
+    DELETED, EXPIRED, EXPIRING, KEYS_REWRAPPED, METADATA_WRITTEN, PURGED, UNDELETED, VERSION_WRITTEN, paths_named,
+    purged_by,
 };
 pub use folder::{Folder, folder_name};
 pub use record::{Encoding, Labels, Secret, State, Stored, Version, secret_name};

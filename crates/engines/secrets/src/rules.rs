@@ -16,6 +16,10 @@ impl Rules for SecretRules {
 
     fn touches(&self, event: &EventRef<'_>) -> Result<Vec<RecordName>, Damaged> {
         let fact = SecretEvent::decode(event)?;
+        // A notice changes nothing.
+        if matches!(fact, SecretEvent::Expiring(_) | SecretEvent::Expired(_)) {
+            return Ok(Vec::new());
+        }
         let mut names: Vec<RecordName> = fact.paths().into_iter().map(secret).collect();
         match &fact {
             SecretEvent::VersionWritten(fact) => names.extend(nearest(&fact.path, fact.folders)),
@@ -163,7 +167,9 @@ fn change(mut secret: Secret, name: &RecordName, fact: SecretEvent, stamp: &Stam
             edit(&mut secret, edits);
         }
         SecretEvent::KeysRewrapped(facts) => return rewrapped(secret, name, facts),
-        SecretEvent::VersionWritten(_) => return Err(Damaged("version written as a change".into())),
+        SecretEvent::VersionWritten(_) | SecretEvent::Expiring(_) | SecretEvent::Expired(_) => {
+            return Err(Damaged("an event that is no change of a secret".into()));
+        }
     }
     secret.changed = stamp.time;
     Ok(Record::Kept(secret))

@@ -59,11 +59,12 @@ fn fields_of_parts(document: &Value, schema: &Value, all: &mut BTreeSet<String>)
 
 /// Everything a request can say. Whoever adds a word here has made sure that it names no file, program, address or
 /// library of the server's host: such things are in the configuration file only.
-const INPUTS: &str = "action actions all at cas characters cursor disabled documents encoding entity expires_at \
-    from id index kind labels length limit limits max_ttl max_versions name networks nonce orphan outcome path \
-    paths period place prefix principal proof prune put questions recipients recursive remove request_rate resource \
-    roles scope secrets set share shares since size sort source_ip spec split suspended text threshold tile tls to \
-    token ttl uses value version versions view";
+const INPUTS: &str = "action actions all at at_least cas characters cursor digits disabled documents dry_run encoding entity \
+    exclude expires_at expires_before from id index items kind labels length limit limits lower max_ttl \
+    max_versions name networks nonce on_conflict orphan outcome overwrite path paths period place prefix \
+    principal proof prune put questions recipients recursive remove request_rate resolve resource roles scope \
+    secrets set share shares since size sort source_ip spec split suspended symbols text threshold tile tls \
+    to token ttl upper uses value version versions view";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cfg_06_the_owner_reaches_no_file_and_no_program_of_the_host() {

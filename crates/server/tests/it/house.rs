@@ -240,7 +240,8 @@ impl Wire {
         if body.is_null() {
             return self.send(verb, target, &headers, b"").await;
         }
-        headers.push("content-type: application/json".to_owned());
+        let kind = if verb == "PATCH" { "merge-patch+json" } else { "json" };
+        headers.push(format!("content-type: application/{kind}"));
         self.send(verb, target, &headers, body.to_string().as_bytes()).await
     }
 }

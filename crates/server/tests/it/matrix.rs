@@ -26,9 +26,22 @@ async fn sample(house: &House, pattern: &str) -> (String, Value) {
     match pattern {
         "GET /api/v1/secrets/{path}" | "DELETE /api/v1/secrets/{path}" => (secret().await, Value::Null),
         "PUT /api/v1/secrets/{path}" => (format!("/api/v1/secrets/{path}"), json!({ "value": "v" })),
+        "PATCH /api/v1/secrets/{path}" => {
+            let target = secret().await;
+            assert_eq!(house.owner("PUT", &target, json!({ "value": {} })).await.status, 200);
+            (target, json!({ "a": 1 }))
+        }
         "POST /api/v1/secrets:read" => {
             secret().await;
             same(json!({ "paths": [path] }))
+        }
+        "POST /api/v1/secrets:search" => same(json!({ "name": "x" })),
+        "POST /api/v1/secrets:import" => {
+            same(json!({ "items": [{ "path": path, "value": "v" }], "on_conflict": "overwrite" }))
+        }
+        "POST /api/v1/secrets:copy" | "POST /api/v1/secrets:move" => {
+            secret().await;
+            same(json!({ "from": path, "to": format!("{path}/copy"), "overwrite": true }))
         }
         "POST /api/v1/secrets:generate" => same(json!({ "path": path })),
         "POST /api/v1/secrets:rollback" => {
@@ -141,7 +154,9 @@ async fn expect(
         .iter()
         .filter(|row| row.row.request.iter().map(|byte| format!("{byte:02x}")).collect::<String>() == *id)
         .collect();
-    assert_eq!(own.len(), 1, "{verb} {target} by {sort}: one row");
+    // A copy has a row for each of its two places.
+    let copies = ["secret.copy", "secret.move"].contains(&act) && wanted == "ok";
+    assert_eq!(own.len(), 1 + usize::from(copies), "{verb} {target} by {sort}: a row for each thing");
     assert_eq!(own[0].row.outcome, wanted, "{verb} {target} by {sort}");
     // Before anybody is known a row may name the route instead.
     let named = own[0].row.act == act || own[0].row.act.starts_with(verb);

@@ -1,5 +1,6 @@
 //! Changing labels, expiry and what is kept.
 
+use super::notice::promised;
 use super::{MetadataEdit, check_cas, drops, existing};
 use crate::event::{MetadataWritten, SecretEvent};
 use crate::record::secret_name;
@@ -44,6 +45,7 @@ impl Command for Metadata {
         let reply = Reply { current: secret.current(), versions: Vec::new(), pruned, time: cx.now };
         let mut outcome = Outcome::new(vec![SecretEvent::MetadataWritten(fact).encode()], reply.encode());
         outcome.drops = drops;
+        outcome.intents.extend(promised(&self.path, &self.edit, Some(&secret), cx.now));
         Ok(outcome)
     }
 }

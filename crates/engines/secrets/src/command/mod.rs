@@ -2,6 +2,7 @@
 
 mod delete;
 mod metadata;
+mod notice;
 mod purge;
 mod put;
 mod rewrap;
@@ -9,8 +10,9 @@ mod rollback;
 
 pub use delete::{Delete, Undelete};
 pub use metadata::Metadata;
+pub use notice::{NOTICE, NOTICES_BEFORE, Notice};
 pub use purge::{Purge, Scope};
-pub use put::Put;
+pub use put::{Put, PutNew};
 pub use rewrap::{OpenedKey, Rewrap};
 pub use rollback::Rollback;
 
@@ -165,6 +167,11 @@ impl Writing<'_> {
             Some(Record::Gone(gone)) => (gone.next, self.gaining(view)?, Vec::new(), Vec::new()),
             None => (1, self.gaining(view)?, Vec::new(), Vec::new()),
         };
+        let kept = match &before {
+            Some(Record::Kept(secret)) => Some(secret),
+            _ => None,
+        };
+        let promise = notice::promised(self.path, &self.edit, kept, cx.now);
         let fact = VersionWritten {
             path: self.path.as_str().to_owned(),
             version,
@@ -182,6 +189,7 @@ impl Writing<'_> {
         let reply = Reply { current: version, versions: vec![version], pruned, time: cx.now };
         let mut outcome = Outcome::new(vec![SecretEvent::VersionWritten(fact).encode()], reply.encode());
         outcome.drops = drops;
+        outcome.intents.extend(promise);
         outcome.keys.push(KeyPut {
             key: Arc::clone(&self.fresh.key),
             kind: crate::KEY_KIND,

@@ -3,6 +3,7 @@
 use super::{Edit, Fresh, MetadataEdit, Writing, check_cas, find};
 use crate::limits;
 use crate::record::{Encoding, Record, secret_name};
+use crate::reply::Reply;
 use ledger::{Command, Context, Halt, Outcome, Path, RecordName, View};
 
 /// Creates a secret or adds a version to it.
@@ -22,6 +23,27 @@ pub struct Put {
     pub cas: Option<u64>,
     /// Metadata to change with it.
     pub edit: MetadataEdit,
+}
+
+/// As [`Put`], but where a secret is there already nothing happens; the answer then names no version that was written.
+#[derive(Debug)]
+pub struct PutNew(pub Put);
+
+impl Command for PutNew {
+    fn reads(&self) -> Vec<RecordName> {
+        self.0.reads()
+    }
+
+    fn decide(&self, view: &View, cx: &Context<'_>) -> Result<Outcome, Halt> {
+        match find(view, &self.0.path)? {
+            Some(Record::Kept(secret)) => {
+                let current = secret.current();
+                let reply = Reply { current, versions: Vec::new(), pruned: Vec::new(), time: cx.now };
+                Ok(Outcome::new(Vec::new(), reply.encode()))
+            }
+            _ => self.0.decide(view, cx),
+        }
+    }
 }
 
 impl Command for Put {
