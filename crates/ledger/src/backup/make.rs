@@ -27,6 +27,8 @@ const PAGE: usize = 8;
 const SIDES: usize = 64;
 /// The end is taken when so many batches or fewer are left.
 const LEFT_MAX: u64 = 64;
+/// Looks at the fold between two requests for one.
+const ASKED_EVERY: u64 = 64;
 /// Rounds of catching up before the end is taken anyway.
 const ROUNDS_MAX: usize = 16;
 
@@ -141,6 +143,7 @@ impl Making<'_> {
     async fn end(mut self, asked: BatchNumber, pace: &dyn Pace) -> Result<Foot, Refusal> {
         let inner = &self.ledger.inner;
         let state = &inner.state;
+        let mut rounds = 0u64;
         let (held, batch) = loop {
             let held = state.folding.lock().await;
             let folded = *inner.folded.borrow();
@@ -154,7 +157,11 @@ impl Making<'_> {
                     "the store takes no changes, so no backup of it is made",
                 ));
             }
-            inner.fold_wanted.notify_one();
+            // Seldom: many small folds cost writers more than one that comes by itself.
+            if rounds.is_multiple_of(ASKED_EVERY) {
+                inner.fold_wanted.notify_one();
+            }
+            rounds = rounds.saturating_add(1);
             pace.step().await?;
         };
         self.batches(batch, None).await?;
