@@ -50,6 +50,14 @@ impl Source {
 }
 
 impl Shares {
+    /// Those that were read without a person.
+    pub(crate) fn listed(self) -> Vec<SecretText> {
+        match self {
+            Shares::Listed(listed) => listed.collect(),
+            Shares::Asked => Vec::new(),
+        }
+    }
+
     /// The next share; `None` where there are no more. `what` says which is wanted.
     pub(crate) fn next(&mut self, what: &str) -> Result<Option<SecretText>, Error> {
         match self {

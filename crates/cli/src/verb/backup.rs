@@ -11,8 +11,10 @@ use api::backup::{Backup as Shown, BackupState};
 use clap::{Args, Subcommand};
 use client::{Client, Error};
 use serde::Serialize;
+use server::backup::SealKey;
 
 use crate::connect::Global;
+use crate::shares::Source;
 use crate::{exit, fault, input, output};
 
 /// Make a backup, and bring it here where a file is named
@@ -46,10 +48,31 @@ enum Verb {
     Verify {
         /// The backup
         file: PathBuf,
-        /// The seal's key file that was in force when it was made
-        #[arg(long, value_name = "FILE")]
-        seal_file: PathBuf,
+        #[command(flatten)]
+        seal: SealArgs,
     },
+}
+
+/// What opens the seal
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct SealArgs {
+    /// The seal's key file that was in force when the backup was made
+    #[arg(long, value_name = "FILE")]
+    seal_file: Option<PathBuf>,
+    /// File with a share of the seal's key, mode 0600; as many of them as it wants
+    #[arg(long, value_name = "FILE")]
+    share_file: Vec<PathBuf>,
+}
+
+impl SealArgs {
+    /// Reads the shares, if it is shares.
+    pub(crate) fn key(self) -> Result<SealKey, Error> {
+        match self.seal_file {
+            Some(file) => Ok(SealKey::File(file)),
+            None => Ok(SealKey::Shares(Source::of(self.share_file).open()?.listed())),
+        }
+    }
 }
 
 /// A backup that was checked here.
@@ -92,8 +115,8 @@ impl Backup {
                 let removed = global.client()?.backups().remove(&id).await?;
                 global.output().answer(&removed, |removed| format!("{} removed", removed.id))?;
             }
-            Some(Verb::Verify { file, seal_file }) => {
-                let report = Report::from(server::backup::check(&file, &seal_file).map_err(|error| failed(&error))?);
+            Some(Verb::Verify { file, seal }) => {
+                let report = Report::from(server::backup::check(&file, &seal.key()?).map_err(|error| failed(&error))?);
                 global.output().answer(&report, |report| {
                     format!(
                         "{} is sound: {} entries of {} up to {}, {} sealed values",

@@ -7,7 +7,7 @@ use serde::Serialize;
 use server::backup::Restored;
 
 use crate::connect::Global;
-use crate::verb::backup::{Report, failed};
+use crate::verb::backup::{Report, SealArgs, failed};
 use crate::{escape, exit, fault, input, output};
 
 /// Restore a backup into a data folder; no server may run on it
@@ -18,9 +18,8 @@ pub(crate) struct Restore {
     /// The data folder to be; absent or empty, or with a store that --replace moves aside
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
-    /// The seal's key file that was in force when the backup was made
-    #[arg(long, value_name = "FILE")]
-    seal_file: PathBuf,
+    #[command(flatten)]
+    seal: SealArgs,
     /// Move a store that is there aside; what it purged and took away after the backup is taken away again
     #[arg(long)]
     replace: bool,
@@ -48,9 +47,10 @@ impl Restore {
         if self.replace {
             input::confirm("replacing the store by an older state of it", "replace", global.yes)?;
         }
-        let Restore { file, data_dir, seal_file, replace } = self;
+        let Restore { file, data_dir, seal, replace } = self;
+        let seal = seal.key()?;
         let data = data_dir.display().to_string();
-        let asked = server::backup::Restore { file, seal: seal_file, data: data_dir, replace };
+        let asked = server::backup::Restore { file, seal, data: data_dir, replace };
         let Restored { backup, replaced, lost, unknown, purged, removed, tenants, policies, principals, login } =
             server::backup::restore(&asked).await.map_err(|error| failed(&error))?;
         if let Some(why) = unknown {

@@ -5,6 +5,7 @@
 mod apply;
 mod backup;
 mod command;
+mod day;
 mod house;
 mod inject;
 mod leaks;

@@ -3,8 +3,8 @@
 use crate::openapi::{Doc, query_of, schema_of};
 use crate::route::{Route, Takes};
 use crate::{
-    access, apply, backup, key, ledger, open, operation, operator, policy, principal, secret, secret_batch, secret_made,
-    session, tenant,
+    access, apply, backup, key, ledger, open, operation, operator, policy, principal, secret, secret_batch,
+    secret_made, session, tenant,
 };
 use http::Method;
 

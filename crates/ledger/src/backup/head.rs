@@ -73,12 +73,22 @@ impl Head {
         Ok((out, digest))
     }
 
+    /// The root key as the seal wrapped it. Errors: `backup.damaged`.
+    pub fn wrapped_root(&self) -> Result<Vec<u8>, Refusal> {
+        self.root_row().map(|row| row.wrapped)
+    }
+
+    fn root_row(&self) -> Result<RingRow, Refusal> {
+        let row = RingRow::decode(&self.root).map_err(|_| damaged("its head holds no root key"))?;
+        match row.purpose {
+            Purpose::Root => Ok(row),
+            _ => Err(damaged("its head holds no root key")),
+        }
+    }
+
     /// The key of the chunks. Errors: `backup.foreign` where the seal opens no root key, `backup.damaged`.
     pub(super) fn open(&self, seal: &dyn Seal) -> Result<Key<BackupKey>, Refusal> {
-        let row = RingRow::decode(&self.root).map_err(|_| damaged("its head holds no root key"))?;
-        if row.purpose != Purpose::Root {
-            return Err(damaged("its head holds no root key"));
-        }
+        let row = self.root_row()?;
         let root = Key::<RootKey>::unseal(seal, row.id, &row.wrapped).map_err(|error| foreign(&seal.name(), &error))?;
         root.unwrap_key(Aad::backup_key(*self.id.as_bytes()), &self.key)
             .map_err(|_| damaged("its own key does not open"))

@@ -18,4 +18,4 @@ mod system;
 mod trial;
 
 pub(crate) use keeper::{FAILED, Keeper, Settings};
-pub use restore::{Checked, Restore, Restored, check, restore};
+pub use restore::{Checked, Restore, Restored, SealKey, check, restore};

@@ -11,28 +11,65 @@ use crate::build::{SHARD, rules};
 use crate::clock::SystemClock;
 use crate::files::{self, FileError};
 use crate::offline::{OfflineError, inspect, open_ledger, open_seal};
+use crate::seal::SharesSeal;
 use api::Class;
 use crypto::seam::{Clock, Seal, SystemEntropy};
-use crypto::secret::SecretBytes;
+use crypto::secret::{SecretBytes, SecretText};
+use crypto::shamir::{Gathering, Step};
 use ledger::Opened;
-use ledger::backup::{Backup, Foot, Head, Known, Whole};
+use ledger::backup::{Backup, Foot, Head, Known, Whole, read_head};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use storage::Storage;
 
 /// What is asked for.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Restore {
     /// The backup.
     pub file: PathBuf,
-    /// The seal's key file that was in force when it was made.
-    pub seal: PathBuf,
+    /// What opens the seal that was in force when it was made.
+    pub seal: SealKey,
     /// The data folder to be.
     pub data: PathBuf,
     /// Whether a store that is there may be moved aside.
     pub replace: bool,
+}
+
+/// What opens a backup's seal.
+#[derive(Debug)]
+pub enum SealKey {
+    /// The seal's key file.
+    File(PathBuf),
+    /// As many shares of the seal's key as it wants.
+    Shares(Vec<SecretText>),
+}
+
+impl SealKey {
+    fn open(&self, file: &Path) -> Result<Arc<dyn Seal>, OfflineError> {
+        match self {
+            SealKey::File(key) => Ok(open_seal(key)?),
+            SealKey::Shares(shares) => Ok(Arc::new(of_shares(file, shares)?)),
+        }
+    }
+}
+
+/// The seal of the backup's own set. Errors: which share does not fit, or that there are too few.
+fn of_shares(file: &Path, shares: &[SecretText]) -> Result<SharesSeal, OfflineError> {
+    let wrong = |why: String| OfflineError::new(Class::Invalid, why);
+    let (head, _) = read_head(&mut folder::open(file).map_err(refused)?)?;
+    let set = SharesSeal::set_of(&head.wrapped_root()?).map_err(|error| wrong(error.to_string()))?;
+    let no_shares = || wrong("the backup was made under a key file, not under shares; name the file".to_owned());
+    let set = set.ok_or_else(no_shares)?;
+    let mut gathering = Gathering::new(set.clone());
+    for share in shares {
+        if let Step::Key(key) = gathering.give(share.expose(), Duration::ZERO).map_err(|why| wrong(why.to_string()))? {
+            return SharesSeal::new(&key, set).ok_or_else(|| wrong("the shares make no key".to_owned()));
+        }
+    }
+    Err(wrong(format!("{} of {} shares of set {} were given", gathering.given(), set.threshold(), set.id())))
 }
 
 /// What a backup was found to be.
@@ -83,8 +120,8 @@ type Source = BufReader<File>;
 ///
 /// Errors: class `Invalid` for what is no backup, of a newer version, or not of this seal; `Corrupt` for one that was cut or
 /// altered.
-pub fn check(file: &Path, seal: &Path) -> Result<Checked, OfflineError> {
-    let whole = whole(file, &*open_seal(seal)?)?;
+pub fn check(file: &Path, seal: &SealKey) -> Result<Checked, OfflineError> {
+    let whole = whole(file, &*seal.open(file)?)?;
     Ok(checked(whole.head(), whole.foot()))
 }
 
@@ -109,7 +146,7 @@ fn checked(head: &Head, foot: &Foot) -> Checked {
 /// When it returns, the data folder is there, whole, on stable storage, with a new life begun; what stood there before is beside
 /// it. After an error, or a crash anywhere, the old folder is as it was, and it can be done again.
 pub async fn restore(asked: &Restore) -> Result<Restored, OfflineError> {
-    let seal: Arc<dyn Seal> = open_seal(&asked.seal)?;
+    let seal = asked.seal.open(&asked.file)?;
     let mut whole = whole(&asked.file, &*seal)?;
     let data = std::path::absolute(&asked.data).map_err(|error| refused(FileError::io(&asked.data, &error)))?;
     let old = replace::look(&data, asked.replace)?;

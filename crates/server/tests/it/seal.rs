@@ -181,6 +181,37 @@ impl Post {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seal_13_a_share_for_an_age_key_leaves_the_server_only_as_a_file_that_this_key_opens() {
+    use base64::Engine;
+    use crypto::age::{Identity, open};
+    let top = tempfile::tempdir().unwrap();
+    let post = Post::start(top.path(), SHARES).await;
+    let holder = |fill: u8| Identity::from_secret(crypto::SecretBytes::from_slice(&[fill; 32])).unwrap();
+    let holders = [holder(1), holder(2)];
+    let names: Vec<String> = holders.iter().map(|holder| holder.recipient().to_string()).collect();
+    for bad in [&names[..1], &["age1nobody".to_owned(), names[0].clone()]] {
+        let body = json!({ "shares": 2, "threshold": 2, "recipients": bad });
+        let refused = post.wire.call("", "POST", "/api/v1/operator:init", &body).await;
+        assert_eq!((refused.status, refused.code().as_str()), (400, "request.invalid"));
+    }
+    let body = json!({ "shares": 2, "threshold": 2, "recipients": names });
+    let answer = post.wire.call("", "POST", "/api/v1/operator:init", &body).await;
+    assert!(!String::from_utf8_lossy(&answer.body).contains("aum_share_"));
+    let sealed = handed(&answer.json());
+    let mut shares = Vec::new();
+    for (text, holder) in sealed.iter().zip(&holders) {
+        let inner: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+        let file = base64::engine::general_purpose::STANDARD.decode(inner).unwrap();
+        let share = open(holder, &file).unwrap();
+        shares.push(String::from_utf8(share.expose().to_vec()).unwrap());
+        let others = holders.iter().filter(|other| other.recipient() != holder.recipient());
+        assert!(others.into_iter().all(|other| open(other, &file).is_err()));
+    }
+    post.unseal(&shares).await;
+    post.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn seal_03_a_threshold_that_cannot_be_is_refused_and_nothing_begins() {
     let top = tempfile::tempdir().unwrap();
     let post = Post::start(top.path(), SHARES).await;
