@@ -51,8 +51,9 @@ impl Outlet {
         }
     }
 
-    /// Writes the shares to their files, or gives their text for the screen. Answers the files of shares in clear.
-    pub(crate) fn hand_out(&self, handed: &HandedOut) -> Result<(Vec<PathBuf>, String), Error> {
+    /// Writes the shares to their files and takes them out of the answer, or gives their text for the screen. Answers the files of
+    /// shares in clear.
+    pub(crate) fn hand_out(&self, handed: &mut HandedOut) -> Result<(Vec<PathBuf>, String), Error> {
         let count = handed.shares.len();
         let Some(folder) = &self.out else {
             let lines = handed.shares.iter().map(|share| {
@@ -68,6 +69,8 @@ impl Outlet {
                 files.push(file);
             }
         }
+        // They lie in their files, and nowhere else.
+        handed.shares.clear();
         Ok((files, text))
     }
 }

@@ -108,8 +108,8 @@ impl Operator {
 async fn init(global: &Global, split: SplitArgs, outlet: &Outlet) -> fault::Outcome {
     let (client, output) = (global.anonymous()?, global.output());
     outlet.ready(output)?;
-    let handed = client.operator().init(&split.split()).await?;
-    let (_, shown) = outlet.hand_out(&handed)?;
+    let mut handed = client.operator().init(&split.split()).await?;
+    let (_, shown) = outlet.hand_out(&mut handed)?;
     if !output.json {
         caution();
     }
@@ -185,8 +185,8 @@ async fn go_on(
     let mut source = Some(source);
     let mut step = began;
     loop {
-        if let Some(ceremony) = &step {
-            if let Some(handed) = &ceremony.handed_out {
+        if let Some(ceremony) = &mut step {
+            if let Some(handed) = &mut ceremony.handed_out {
                 let (files, shown) = outlet.hand_out(handed)?;
                 if output.json {
                     output.answer(ceremony, |_| String::new())?;

@@ -20,11 +20,12 @@ fn an_operators_day_goes_as_its_page_says() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_aumbry"));
     let path = format!("{}:/usr/bin:/bin", binary.parent().unwrap().display());
-    let mut shell = Command::new("sh");
+    // A page that waits for what does not come ends too.
+    let mut shell = Command::new("timeout");
     shell.env_clear().current_dir(&folder).env("HOME", folder.path()).env("PATH", path);
     shell.env("AUMBRY_DOORS__REST__LISTEN", format!("127.0.0.1:{port}"));
     shell.env("AUMBRY_ADDR", format!("https://127.0.0.1:{port}"));
-    let ended = shell.args(["-x", "-c", &script()]).output().unwrap();
+    let ended = shell.args(["120", "sh", "-x", "-c", &script()]).output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
     let log = std::fs::read_to_string(folder.path().join("server.log")).unwrap_or_default();
     assert!(ended.status.success(), "{out}\n{err}\n{log}");
