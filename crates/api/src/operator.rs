@@ -104,6 +104,8 @@ pub enum SealKind {
     Shares,
     /// A key in a file of the server.
     KeyFile,
+    /// The key in the file that there is, which shares make again if it is lost.
+    Recovery,
 }
 
 /// Begins to replace the seal's key. What is in force stays so until everything was given.
@@ -113,7 +115,7 @@ pub struct Rekey {
     /// Which kind of seal there is to be.
     #[serde(default)]
     pub to: SealKind,
-    /// How the new key is to be split; absent for a key file.
+    /// How the key is to be split; absent for a key file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
 }

@@ -2,6 +2,7 @@
 //! were given back, so that no answer that is lost and no holder who did not write his down can shut anybody out.
 
 use crate::operator::{gathered, handed_out, turning};
+use crate::seal::recovery::Plan;
 use crate::seal::{Found, KeyFileSeal, SharesSeal};
 use crate::warden::{InForce, Warden};
 use api::operator::{Cancel, Cancelled, Ceremony, GiveShare, Phase, Rekey, SealKind, Split};
@@ -21,6 +22,7 @@ const IDLE_MAX: Duration = Duration::from_secs(24 * 3600);
 pub(crate) struct Running {
     nonce: String,
     by: EntityId,
+    to: SealKind,
     /// How the new key is split; none for a key file.
     split: Option<Split>,
     stage: Stage,
@@ -41,6 +43,7 @@ enum Stage {
 enum Next {
     Answer(Ceremony),
     ToShares(SecretBytes, Gathering),
+    ToRecovery(SecretBytes, Gathering),
     ToFile,
 }
 
@@ -51,9 +54,11 @@ impl Warden {
     pub(crate) fn begin_rekey(&self, by: EntityId, rekey: Rekey) -> Result<Ceremony, Refusal> {
         let seal = self.now().ok_or_else(turning)?.seal.get();
         let split = match (rekey.to, rekey.split) {
-            (SealKind::Shares, Some(split)) => Some(split),
+            (SealKind::Shares | SealKind::Recovery, Some(split)) => Some(split),
             (SealKind::KeyFile, None) => None,
-            (SealKind::Shares, None) => return Err(Refusal::new(&REQUEST_INVALID, "`split` says how many shares")),
+            (SealKind::Shares | SealKind::Recovery, None) => {
+                return Err(Refusal::new(&REQUEST_INVALID, "`split` says how many shares"));
+            }
             (SealKind::KeyFile, Some(_)) => return Err(Refusal::new(&REQUEST_INVALID, "a key file has no shares")),
         };
         // Refused before anybody brings a share.
@@ -68,18 +73,22 @@ impl Warden {
         }
         let nonce = self.nonce()?;
         let (stage, answer) = match (&seal, &split) {
+            (InForce::Shares(_), _) if rekey.to == SealKind::Recovery => {
+                let why = "the key is in shares already, which are the way back; recovery shares are for a key file";
+                return Err(Refusal::new(&SEAL_KIND, why));
+            }
             (InForce::Shares(seal), _) => {
                 let gathering = Gathering::new(seal.set().clone());
                 let answer = step(&nonce, Phase::Current, Some(&gathering));
                 (Stage::Current(gathering), answer)
             }
-            (InForce::File(_), Some(split)) => self.hand_out(&nonce, split, &seal)?,
+            (InForce::File(_), Some(split)) => self.hand_out(&nonce, split, &seal, rekey.to)?,
             (InForce::File(_), None) => {
                 let why = "the seal is a key file already; `aumbry seal rekey` replaces it";
                 return Err(Refusal::new(&SEAL_KIND, why));
             }
         };
-        *place = Some(Running { nonce, by, split, stage, last: now });
+        *place = Some(Running { nonce, by, to: rekey.to, split, stage, last: now });
         Ok(answer)
     }
 
@@ -91,6 +100,7 @@ impl Warden {
         let done = match next {
             Next::Answer(answer) => return Ok(answer),
             Next::ToShares(key, gathering) => self.to_shares(grant, &key, &gathering).await,
+            Next::ToRecovery(key, gathering) => self.to_recovery(grant, key, &gathering).await,
             Next::ToFile => self.to_file(grant).await,
         };
         // Whatever came of it, the ceremony is over: the holders are asked again.
@@ -118,7 +128,7 @@ impl Warden {
             }
             (Stage::Fresh(gathering), None, _) => Ok(Next::Answer(step(&running.nonce, Phase::Fresh, Some(gathering)))),
             (Stage::Current(_), Some(_), Some(split)) => {
-                let (stage, answer) = self.hand_out(&running.nonce, &split, &seal)?;
+                let (stage, answer) = self.hand_out(&running.nonce, &split, &seal, running.to)?;
                 running.stage = stage;
                 Ok(Next::Answer(answer))
             }
@@ -127,6 +137,7 @@ impl Warden {
                 Ok(Next::ToFile)
             }
             (Stage::Fresh(_), Some(key), _) => match std::mem::replace(&mut running.stage, Stage::Committing) {
+                Stage::Fresh(gathering) if running.to == SealKind::Recovery => Ok(Next::ToRecovery(key, gathering)),
                 Stage::Fresh(gathering) => Ok(Next::ToShares(key, gathering)),
                 _ => Err(Refusal::new(&BUG, "a ceremony lost its new set")),
             },
@@ -146,9 +157,13 @@ impl Warden {
     }
 
     /// Makes the new set, which remembers those before it.
-    fn hand_out(&self, nonce: &str, split: &Split, seal: &InForce) -> Result<(Stage, Ceremony), Refusal> {
+    fn hand_out(&self, nonce: &str, split: &Split, seal: &InForce, to: SealKind) -> Result<(Stage, Ceremony), Refusal> {
+        let now = self.ground.seams.clock.wall();
         let earlier = match seal {
-            InForce::Shares(seal) => seal.set().replaced(self.ground.seams.clock.wall()),
+            InForce::Shares(seal) => seal.set().replaced(now),
+            InForce::File(seal) if to == SealKind::Recovery => {
+                seal.plan().map(|plan| plan.set().replaced(now)).unwrap_or_default()
+            }
             InForce::File(_) => Vec::new(),
         };
         let fresh = self.fresh(split, earlier)?;
@@ -171,6 +186,21 @@ impl Warden {
             ),
             _ => "the new set is in force; shares of the one before open nothing of this store any more".to_owned(),
         })
+    }
+
+    async fn to_recovery(&self, grant: Authorized, key: SecretBytes, fresh: &Gathering) -> Result<String, Refusal> {
+        let now = self.now().ok_or_else(turning)?;
+        let InForce::File(file) = now.seal.get() else {
+            return Err(Refusal::new(&SEAL_KIND, "the key is in shares by now; recovery shares are for a key file"));
+        };
+        let plan = Plan::new(fresh.set().clone(), key);
+        let plan = plan.ok_or_else(|| Refusal::new(&BUG, "shares of a key that is none"))?;
+        let seal = Arc::new(file.with(plan));
+        app::keys::rekey_seal(grant, Arc::clone(&seal) as _).await?;
+        now.seal.replace(InForce::File(seal));
+        Ok("the key file comes back with these shares and the data folder, or a backup of it made from now on: \
+            `aumbry operator recovery restore`"
+            .to_owned())
     }
 
     async fn to_file(&self, grant: Authorized) -> Result<String, Refusal> {

@@ -9,14 +9,17 @@ pub use export::LedgerAtRest;
 
 use crate::build::{SHARD, rules};
 use crate::clock::SystemClock;
-use crate::seal::KeyFileSeal;
+use crate::seal::{KeyFileSeal, recovery};
 use crate::tasks::TokioDelay;
 use api::Class;
 use crypto::note::VerifierKey;
 use crypto::seam::{Seal, SystemEntropy};
+use crypto::secret::SecretText;
+use crypto::shamir::{Gathering, Step};
 use ledger::{Opened, Refusal, Report, Verification};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use storage::{OpenError, Sqlite, SqliteOptions, Storage};
 
 /// What a check found. Not empty `bad` means damage.
@@ -149,6 +152,48 @@ fn counted(report: &Report) -> Vec<(&'static str, u64)> {
         ("intents", checked.intents),
         ("orphans", checked.orphans),
     ]
+}
+
+/// Makes a lost key file again, out of recovery shares and the data folder or a backup. Answers how many shares it took.
+///
+/// The folder is only looked at. Errors: class `Invalid` names the share that does not fit, says that there are too few, that
+/// there are no recovery shares of this store, or that a file stands in the place of the one to be made; nothing was made then.
+pub async fn recover_key_file(from: Lost<'_>, seal: &Path, shares: &[SecretText]) -> Result<u8, OfflineError> {
+    let wrong = |why: String| OfflineError::new(Class::Invalid, why);
+    let (root, storage) = match from {
+        Lost::Data(data) => {
+            let storage: Arc<dyn Storage> = inspect(data).await?;
+            (ledger::wrapped_roots(&*storage, SHARD).await?.pop().unwrap_or_default(), Some(storage))
+        }
+        Lost::Backup(file) => (crate::backup::wrapped_root(file)?, None),
+    };
+    let set = recovery::set_of(&root).map_err(|_damaged| OfflineError::new(Class::Corrupt, "its row is damaged"))?;
+    let set = set.ok_or_else(|| wrong("no recovery shares were made for what is stored there".to_owned()))?;
+    let (threshold, id) = (set.threshold(), set.id());
+    let mut gathering = Gathering::new(set);
+    for share in shares {
+        let step = gathering.give(share.expose(), Duration::ZERO).map_err(|rejected| wrong(rejected.to_string()))?;
+        let Step::Key(key) = step else { continue };
+        let bytes = recovery::recovered(&root, key);
+        let bytes =
+            bytes.ok_or_else(|| OfflineError::new(Class::Corrupt, "the shares are right, but its row is damaged"))?;
+        crate::seal::write_key(seal, &bytes).map_err(|error| OfflineError::new(error.class(), error))?;
+        if let Some(storage) = storage {
+            // Nobody is to rely on a file that opens nothing.
+            ledger::row_keys(&*storage, SHARD, &*open_seal(seal)?).await?;
+        }
+        return Ok(threshold);
+    }
+    Err(wrong(format!("{} of {threshold} shares of set {id} were given", gathering.given())))
+}
+
+/// What is left of a store whose key file is lost.
+#[derive(Clone, Copy, Debug)]
+pub enum Lost<'a> {
+    /// Its data folder.
+    Data(&'a Path),
+    /// A backup of it.
+    Backup(&'a Path),
 }
 
 /// Makes every record again from the entries. Answers how many were removed first. Repeat it if it is cut off.

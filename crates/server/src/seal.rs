@@ -5,6 +5,7 @@
 //! under the successor, the successor takes the file's place. A start that finds both knows by the id in the
 //! wrapped root key which one is in force.
 
+pub mod recovery;
 mod shares;
 
 pub use shares::SharesSeal;
@@ -17,6 +18,7 @@ use crypto::id::KeyId;
 use crypto::seam::{Entropy, Seal, SealError};
 use crypto::secret::SecretBytes;
 use parking_lot::RwLock;
+use recovery::Plan;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +29,8 @@ pub struct KeyFileSeal {
     keys: RwLock<Vec<Arc<Key<SealKey>>>>,
     /// Key that last opened something: the one that is in force.
     opened: RwLock<Option<KeyId>>,
+    /// The way back if the file is lost, for what is wrapped from now on.
+    plan: RwLock<Option<Plan>>,
 }
 
 impl std::fmt::Debug for KeyFileSeal {
@@ -56,7 +60,7 @@ impl KeyFileSeal {
             Some(key) => (key, Found::Existing),
             None if may_make => (make_key(path, entropy)?, Found::Made),
             None => {
-                let problem = "is missing, and the stored data cannot be opened without it; put its backup in place";
+                let problem = "is missing, and the stored data cannot be opened without it; put its backup in place, or make it again with recovery shares";
                 return Err(FileError::new(path, problem));
             }
         };
@@ -82,7 +86,20 @@ impl KeyFileSeal {
         let key = Arc::new(make_key(&beside, entropy)?);
         let mut keys = self.keys.write();
         keys.push(Arc::clone(&key));
-        Ok(KeyFileSeal::of(&self.path, vec![key]))
+        Ok(KeyFileSeal { plan: RwLock::new(self.plan()), ..KeyFileSeal::of(&self.path, vec![key]) })
+    }
+
+    /// The way back if the file is lost, where there is one.
+    #[must_use]
+    pub fn plan(&self) -> Option<Plan> {
+        self.plan.read().clone()
+    }
+
+    /// The same seal with this way back, for what it wraps.
+    #[must_use]
+    pub fn with(&self, plan: Plan) -> KeyFileSeal {
+        let (keys, opened) = (RwLock::new(self.keys.read().clone()), RwLock::new(*self.opened.read()));
+        KeyFileSeal { path: self.path.clone(), keys, opened, plan: RwLock::new(Some(plan)) }
     }
 
     /// Second half of a rekey, once the commit is durable: the successor's file takes the place of the old one.
@@ -120,7 +137,12 @@ impl KeyFileSeal {
     }
 
     fn of(path: &Path, keys: Vec<Arc<Key<SealKey>>>) -> KeyFileSeal {
-        KeyFileSeal { path: path.to_path_buf(), keys: RwLock::new(keys), opened: RwLock::default() }
+        KeyFileSeal {
+            path: path.to_path_buf(),
+            keys: RwLock::new(keys),
+            opened: RwLock::default(),
+            plan: RwLock::default(),
+        }
     }
 
     fn sealing(&self) -> Result<Arc<Key<SealKey>>, SealError> {
@@ -134,13 +156,21 @@ impl Seal for KeyFileSeal {
     }
 
     fn wrap(&self, entropy: &dyn Entropy, secret: &SecretBytes, aad: Aad<'_>) -> Result<Vec<u8>, SealError> {
-        self.sealing()?.seal(entropy, aad, secret.expose()).map_err(|fail| match fail {
-            SealFail::NoEntropy => SealError::NoEntropy,
-            _ => SealError::Unavailable,
-        })
+        let key = self.sealing()?;
+        let seal = |plain: &SecretBytes| {
+            key.seal(entropy, aad, plain.expose()).map_err(|fail| match fail {
+                SealFail::NoEntropy => SealError::NoEntropy,
+                _ => SealError::Unavailable,
+            })
+        };
+        let Some(plan) = self.plan() else { return seal(secret) };
+        let blob = seal(&plan.inside(secret).ok_or(SealError::Unavailable)?)?;
+        plan.store(key.escrow(entropy, plan.recipient())?, blob).ok_or(SealError::Unavailable)
     }
 
     fn unwrap(&self, wrapped: &[u8], aad: Aad<'_>) -> Result<SecretBytes, SealError> {
+        let with_plan = recovery::blob_of(wrapped).map_err(|_damaged| SealError::Damaged)?;
+        let wrapped = with_plan.as_deref().unwrap_or(wrapped);
         let header = Header::parse(wrapped).map_err(|_bad| SealError::Damaged)?;
         let keys = self.keys.read();
         let key = keys.iter().find(|key| key.id() == header.key_id).ok_or(SealError::Mismatch)?;
@@ -149,7 +179,12 @@ impl Seal for KeyFileSeal {
             _ => SealError::Damaged,
         })?;
         *self.opened.write() = Some(header.key_id);
-        Ok(opened)
+        if with_plan.is_none() {
+            return Ok(opened);
+        }
+        let (secret, plan) = Plan::split(&opened).ok_or(SealError::Damaged)?;
+        *self.plan.write() = Some(plan);
+        Ok(secret)
     }
 }
 
@@ -192,14 +227,21 @@ fn key_of(bytes: &SecretBytes) -> Option<Key<SealKey>> {
     Key::from_secret(id, bytes.duplicate()).ok()
 }
 
-/// A fresh key in a new file, in hex: it survives paper and terminals.
+/// A fresh key in a new file.
 fn make_key(path: &Path, entropy: &dyn Entropy) -> Result<Key<SealKey>, FileError> {
+    let mut bytes = SecretBytes::zeroed(32);
+    entropy.fill_secret(bytes.expose_mut()).map_err(|error| FileError::new(path, error))?;
+    write_key(path, &bytes)
+}
+
+/// Writes a key to a new file, in hex: it survives paper and terminals. A file that is there is never written over.
+///
+/// Errors: the name is taken, the bytes are no key, or the disk failed; nothing was written.
+pub(crate) fn write_key(path: &Path, bytes: &SecretBytes) -> Result<Key<SealKey>, FileError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
         files::private_folder(folder)?;
     }
-    let mut bytes = SecretBytes::zeroed(32);
-    entropy.fill_secret(bytes.expose_mut()).map_err(|error| FileError::new(path, error))?;
-    let key = key_of(&bytes).ok_or_else(|| FileError::new(path, "no usable key could be made"))?;
+    let key = key_of(bytes).ok_or_else(|| FileError::new(path, "no usable key could be made"))?;
     let mut text = SecretBytes::zeroed(65);
     let (pairs, end) = text.expose_mut().as_chunks_mut::<2>();
     for (pair, byte) in pairs.iter_mut().zip(bytes.expose()) {
@@ -293,6 +335,59 @@ mod tests {
             std::fs::write(&path, &bad).unwrap();
             if let Ok((seal, _)) = KeyFileSeal::open(&path, &ENTROPY, true) {
                 assert_eq!(Key::<RootKey>::unseal(&seal, root.id(), &wrapped).unwrap_err(), SealError::Mismatch);
+            }
+        }
+    }
+
+    #[test]
+    fn seal_12_the_way_back_goes_with_every_wrapping_and_the_shares_alone_open_nothing() {
+        use crypto::seam::WallMs;
+        use crypto::shamir::{Gathering, Step, split};
+        use std::time::Duration;
+        let top = tempfile::tempdir().unwrap();
+        let path = top.path().join("seal.key");
+        let plain = KeyFileSeal::open(&path, &ENTROPY, true).unwrap().0;
+        let mut key = SecretBytes::zeroed(32);
+        ENTROPY.fill_secret(key.expose_mut()).unwrap();
+        let (set, shares) = split(&ENTROPY, &key, (2, 3), WallMs(0), Vec::new()).unwrap();
+        let made = || {
+            let mut gathering = Gathering::new(set.clone());
+            gathering.give(shares[0].text().expose(), Duration::ZERO).unwrap();
+            match gathering.give(shares[2].text().expose(), Duration::ZERO).unwrap() {
+                Step::Key(key) => key,
+                Step::More => panic!("two of two"),
+            }
+        };
+        let seal = plain.with(Plan::new(set.clone(), key).unwrap());
+        let (root, wrapped) = root_under(&seal);
+        assert_eq!(recovery::set_of(&wrapped), Ok(Some(set.clone())));
+        // A start learns the plan from the row, and a rekey takes it along.
+        let start = open(&path);
+        assert!(Key::<RootKey>::unseal(&start, root.id(), &wrapped).is_ok() && start.plan() == seal.plan());
+        let next = start.successor(&ENTROPY).unwrap();
+        let after = root.seal_under(&next, &ENTROPY).unwrap();
+        start.adopt().unwrap();
+        for (wrapped, current) in [(&wrapped, false), (&after, true)] {
+            let back = recovery::recovered(wrapped, made()).unwrap();
+            let file = top.path().join(format!("back-{current}"));
+            write_key(&file, &back).unwrap();
+            assert!(write_key(&file, &back).is_err(), "never over one that is there");
+            assert_eq!(Key::<RootKey>::unseal(&open(&file), root.id(), &after).is_ok(), current);
+        }
+        // What the shares make is no seal key, and opens no row it was not made for.
+        let alone = top.path().join("alone");
+        write_key(&alone, &made()).unwrap();
+        assert!(Key::<RootKey>::unseal(&open(&alone), root.id(), &after).is_err());
+        let (_, without) = root_under(&open(&path));
+        assert!(recovery::recovered(&without, made()).is_none());
+        assert!(recovery::recovered(&after, SecretBytes::from_slice(&[9; 32])).is_none());
+        // An exchanged plan does not open: it stands inside too, and that one counts.
+        for at in 0..after.len() {
+            let mut bad = after.clone();
+            bad[at] ^= 1;
+            let start = open(&path);
+            if Key::<RootKey>::unseal(&start, root.id(), &bad).is_ok() {
+                assert_eq!(start.plan(), seal.plan(), "{at}");
             }
         }
     }

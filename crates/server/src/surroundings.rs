@@ -107,7 +107,9 @@ impl Surroundings for House {
     }
 
     fn hindrance(&self) -> Option<&'static str> {
-        let Some(Now { inside: Inside { ledger, log, .. }, .. }) = self.warden.now() else { return Some(SEALED) };
+        let Some(Now { inside: Inside { ledger, log, .. }, .. }) = self.warden.now() else {
+            return Some(if self.seal() == Seal::Uninitialised { UNBEGUN } else { SEALED });
+        };
         if ledger.is_broken() {
             Some("the store failed while writing; the server stops")
         } else if log.is_failing() {

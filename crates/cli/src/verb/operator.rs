@@ -3,6 +3,9 @@
 use api::operator::{Cancel, Ceremony, GiveShare, Phase, Rekey, SealKind, Unsealed};
 use clap::{Subcommand, ValueEnum};
 use client::{Client, Error};
+use serde::Serialize;
+use server::offline::Lost;
+use std::path::{Path, PathBuf};
 
 use crate::connect::Global;
 use crate::shares::{Outlet, Shares, Source, SplitArgs, caution};
@@ -53,6 +56,9 @@ pub(crate) enum Operator {
         #[command(flatten)]
         source: Source,
     },
+    /// Shares that make a lost key file again
+    #[command(subcommand)]
+    Recovery(Recovery),
     /// Give a rekey up; what is in force stays
     Cancel {
         /// Its nonce
@@ -61,6 +67,32 @@ pub(crate) enum Operator {
     },
     /// Show whether the server is open, and how many shares it wants
     Status,
+}
+
+/// Shares that make a lost key file again.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Recovery {
+    /// Make such shares for the key file of the server; those of before are void
+    Init {
+        #[command(flatten)]
+        split: SplitArgs,
+        #[command(flatten)]
+        outlet: Outlet,
+    },
+    /// Make the key file again, without a server
+    Restore {
+        /// The data folder
+        #[arg(long, value_name = "DIR", required_unless_present = "backup", conflicts_with = "backup")]
+        data_dir: Option<PathBuf>,
+        /// A backup, where the data folder is lost too
+        #[arg(long, value_name = "FILE")]
+        backup: Option<PathBuf>,
+        /// Where the key file is to be; never written over
+        #[arg(long, value_name = "FILE")]
+        seal_file: PathBuf,
+        #[command(flatten)]
+        source: Source,
+    },
 }
 
 /// Kinds of seal.
@@ -94,6 +126,15 @@ impl Operator {
                 let client = global.client()?;
                 outlet.ready(global.output())?;
                 go_on(global, &client, None, nonce, &outlet, source).await
+            }
+            Self::Recovery(Recovery::Init { split, outlet }) => {
+                let client = global.client()?;
+                outlet.ready(global.output())?;
+                let rekey = Rekey { to: SealKind::Recovery, split: Some(split.split()) };
+                ceremony(global, &client, &rekey, &outlet, Source::default()).await
+            }
+            Self::Recovery(Recovery::Restore { data_dir, backup, seal_file, source }) => {
+                restore(global, data_dir, backup, &seal_file, source).await
             }
             Self::Cancel { nonce } => {
                 let cancelled = global.client()?.operator().cancel(&Cancel { nonce }).await?;
@@ -165,10 +206,42 @@ async fn rekey(global: &Global, to: Kind, split: SplitArgs, outlet: &Outlet, sou
         Kind::KeyFile => Rekey { to: SealKind::KeyFile, split: None },
     };
     input::confirm("replacing the seal's key", "rekey", global.yes)?;
-    let began = client.operator().rekey(&rekey).await?;
+    ceremony(global, &client, &rekey, outlet, source).await
+}
+
+async fn ceremony(global: &Global, client: &Client, rekey: &Rekey, outlet: &Outlet, source: Source) -> fault::Outcome {
+    let began = client.operator().rekey(rekey).await?;
     output::note(&format!("this ceremony's nonce is {}", began.nonce));
     let nonce = began.nonce.clone();
-    go_on(global, &client, Some(began), nonce, outlet, source).await
+    go_on(global, client, Some(began), nonce, outlet, source).await
+}
+
+/// What was made again.
+#[derive(Debug, Serialize)]
+struct Recovered {
+    seal_file: String,
+}
+
+async fn restore(
+    global: &Global,
+    data: Option<PathBuf>,
+    backup: Option<PathBuf>,
+    seal: &Path,
+    source: Source,
+) -> fault::Outcome {
+    let from = match (&data, &backup) {
+        (Some(data), _) => Lost::Data(data),
+        (None, Some(file)) => Lost::Backup(file),
+        (None, None) => return Err(fault::invalid("nothing was named", "name --data-dir or --backup")),
+    };
+    let (mut shares, mut given) = (source.open()?, Vec::new());
+    while let Some(share) = shares.next("A recovery share, which is not shown; nothing when all were given")? {
+        given.push(share);
+    }
+    server::offline::recover_key_file(from, seal, &given).await.map_err(super::offline::failed)?;
+    let recovered = Recovered { seal_file: seal.display().to_string() };
+    global.output().answer(&recovered, |recovered| format!("{} is there again; copy it now", recovered.seal_file))?;
+    Ok(exit::OK)
 }
 
 /// Gives shares until the new key is in force or there are no more.

@@ -153,3 +153,29 @@ fn seal_13_an_operator_begins_loses_power_unseals_seals_and_replaces_the_shares(
     let log = post.log();
     assert!(!log.contains("aum_share_") && !log.contains("keys are still in memory"), "{log}");
 }
+
+#[test]
+fn seal_12_a_key_file_is_lost_with_its_machine_and_comes_back_from_a_backup_and_shares() {
+    let mut house = crate::house::House::start();
+    house.put("db/password", b"kept");
+    house.run(&["operator", "recovery", "init", "--shares", "3", "--threshold", "2", "--out", "way-back"]).ok();
+    house.run(&["backup", "kept.backup"]).ok();
+    house.stop();
+    let files: Vec<PathBuf> = {
+        let read = std::fs::read_dir(house.folder().join("way-back")).unwrap();
+        read.map(|entry| entry.unwrap().path()).collect()
+    };
+    assert_eq!(files.len(), 3);
+    let shares = named(&files, &[0, 2]);
+    for from in [["--backup", "kept.backup"], ["--data-dir", "data"]] {
+        let restore = [&["operator", "recovery", "restore", "--seal-file", from[1]][..], &from, &shares].concat();
+        assert_ne!(house.run(&restore).code, 0, "never over what is there");
+        let place = format!("again.{}", from[0].trim_start_matches('-'));
+        let restore = [&["operator", "recovery", "restore", "--seal-file", &place][..], &from, &shares].concat();
+        house.run(&restore).ok();
+        let verify = ["ledger", "verify", "--data-dir", "data", "--seal-file", &place];
+        house.run(&verify).ok();
+    }
+    let made = |name: &str| std::fs::read(house.folder().join(name)).unwrap();
+    assert_eq!(made("again.backup"), made("again.data-dir"));
+}

@@ -7,7 +7,7 @@ use aws_lc_rs::signature::{ED25519, KeyPair, UnparsedPublicKey};
 
 use super::aad::Aad;
 use super::key::Key;
-use super::purpose::{CheckpointKey, NameKey, RootKey};
+use super::purpose::{CheckpointKey, NameKey, RootKey, SealKey};
 use crate::hash::first_32;
 use crate::seam::{Entropy, Seal, SealError};
 
@@ -27,6 +27,18 @@ impl Key<RootKey> {
     pub fn unseal(seal: &dyn Seal, id: crate::id::KeyId, wrapped: &[u8]) -> Result<Self, SealError> {
         let packed = seal.unwrap(wrapped, Aad::seal_root(id))?;
         Self::unpacked(&packed).filter(|key| key.id() == id).ok_or(SealError::Damaged)
+    }
+}
+
+impl Key<SealKey> {
+    /// The key's bytes in an age file that the recipient opens: how a lost key file comes back.
+    ///
+    /// # Errors
+    /// [`NoEntropy`](crate::NoEntropy); nothing was sealed.
+    pub fn escrow(&self, entropy: &dyn Entropy, to: crate::age::Recipient) -> Result<Vec<u8>, crate::NoEntropy> {
+        let packed = self.packed();
+        // Its id follows from its bytes and is not kept.
+        crate::age::seal(entropy, to, packed.expose().get(8..).unwrap_or_default())
     }
 }
 

@@ -18,4 +18,5 @@ mod system;
 mod trial;
 
 pub(crate) use keeper::{FAILED, Keeper, Settings};
+pub(crate) use restore::wrapped_root;
 pub use restore::{Checked, Restore, Restored, SealKey, check, restore};

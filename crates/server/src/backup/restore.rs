@@ -72,6 +72,12 @@ fn of_shares(file: &Path, shares: &[SecretText]) -> Result<SharesSeal, OfflineEr
     Err(wrong(format!("{} of {} shares of set {} were given", gathering.given(), set.threshold(), set.id())))
 }
 
+/// The wrapped root key of a backup. Errors: it is no backup, or of a newer version.
+pub(crate) fn wrapped_root(file: &Path) -> Result<Vec<u8>, OfflineError> {
+    let (head, _) = read_head(&mut folder::open(file).map_err(refused)?)?;
+    Ok(head.wrapped_root()?)
+}
+
 /// What a backup was found to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {

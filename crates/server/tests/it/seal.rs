@@ -503,3 +503,53 @@ async fn a_store_with_a_key_file_goes_over_to_shares_and_back() {
     assert_eq!(house.owner("GET", "/api/v1/secrets/a", Value::Null).await.json()["value"], "v");
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seal_12_a_lost_key_file_comes_back_with_recovery_shares_and_the_data_folder_and_with_neither_alone() {
+    use crypto::SecretText;
+    use server::offline::{Lost, recover_key_file};
+    let top = tempfile::tempdir().unwrap();
+    let house = start(top.path()).await;
+    house.owner("PUT", "/api/v1/secrets/a", json!({ "value": "v" })).await;
+    let (key, data) = (house.places.seal.clone(), house.places.data.clone());
+    let ask = async |verb: &str, body: Value| house.owner("POST", &format!("/api/v1/operator:{verb}"), body).await;
+    let recovery = json!({ "to": "recovery", "split": { "shares": 3, "threshold": 2 } });
+    let mut sets = Vec::new();
+    for _ in 0..2 {
+        let began = ask("rekey", recovery.clone()).await.json();
+        let shares = handed(&began["handed_out"]);
+        for share in &shares[1..] {
+            let answer = ask("give", json!({ "nonce": began["nonce"], "share": share })).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+        sets.push(shares);
+    }
+    // Both leave the way back as it is.
+    assert_eq!(house.owner("POST", "/api/v1/seal:rekey", Value::Null).await.status, 200);
+    assert_eq!(house.owner("POST", "/api/v1/keys:rotate", json!({ "scope": "root" })).await.status, 200);
+    house.stop().await;
+    start(top.path()).await.stop().await;
+
+    let given = |shares: &[String]| shares.iter().map(|text| SecretText::new(text.clone())).collect::<Vec<_>>();
+    let back = async |shares: &[String]| recover_key_file(Lost::Data(&data), &key, &given(shares)).await;
+    assert!(back(&sets[1][..2]).await.is_err(), "never over a file that is there");
+    let kept = std::fs::read(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    let refused = |outcome: Result<u8, server::offline::OfflineError>| outcome.unwrap_err().to_string();
+    assert!(refused(back(&sets[1][..1]).await).contains("1 of 2"));
+    assert!(refused(back(&sets[0][..2]).await).contains("was replaced"), "shares of the set before");
+    assert!(!key.exists());
+    assert_eq!(back(&sets[1][..2]).await.unwrap(), 2);
+    assert_eq!(std::fs::read(&key).unwrap(), kept);
+    let house = start(top.path()).await;
+    assert_eq!(house.owner("GET", "/api/v1/secrets/a", Value::Null).await.json()["value"], "v");
+    house.stop().await;
+
+    let other = tempfile::tempdir().unwrap();
+    let foreign = start(other.path()).await;
+    let elsewhere = foreign.places.data.clone();
+    foreign.stop().await;
+    let nowhere = top.path().join("nowhere");
+    let outcome = recover_key_file(Lost::Data(&elsewhere), &nowhere, &given(&sets[1])).await;
+    assert!(refused(outcome).contains("no recovery shares") && !nowhere.exists());
+}
