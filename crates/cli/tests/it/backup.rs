@@ -201,11 +201,6 @@ fn a_restore_killed_anywhere_leaves_the_old_store_or_the_new_one_and_can_be_repe
         assert!(std::fs::metadata(&ledger).unwrap().len() > 0, "round {round}: a store stands there");
         let verify = ["ledger", "verify", "--data-dir", "data", "--seal-file", "data.seal.key"];
         house.run(&verify).ok();
-        // A crash between the two names leaves the old store under the passing one.
-        let passing = house.folder().join("data.restoring");
-        if passing.join("ledger.db").exists() && !passing.join("restoring").exists() {
-            std::fs::rename(&passing, house.folder().join(format!("kept-{round}"))).unwrap();
-        }
     }
     replace(&house).ok();
     house.start_again();

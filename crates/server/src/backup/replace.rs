@@ -47,6 +47,13 @@ pub(super) fn staging(data: &Path) -> Result<PathBuf, OfflineError> {
             }
             remove_folder(&staging).map_err(refused)?;
         }
+        // Killed before it could mark it: nothing is in it. Removing refuses a folder that is not empty.
+        Ok(_) if std::fs::remove_dir(&staging).is_ok() => {}
+        // Killed between the two steps of a replacement: the mark is in the new store's folder, and here is the old one.
+        Ok(_) if data.join(MARK).is_file() && staging.join("ledger.db").is_file() => {
+            files::rename(&staging, &aside(data)).map_err(refused)?;
+            unmark(data)?;
+        }
         Ok(_) => return Err(refused(FileError::new(&staging, "is in the way and was not made by a restore"))),
     }
     files::private_folder(&staging).map_err(refused)?;
@@ -101,12 +108,17 @@ pub(super) fn switch(staging: &Path, data: &Path, old: bool) -> Result<Option<Pa
         unmark(data)?;
         return Ok(None);
     }
-    let aside = (1u32..).map(|n| files::beside(data, &format!(".replaced-{n}"))).find(|path| !path.exists());
-    let aside = aside.unwrap_or_else(|| files::beside(data, ".replaced"));
+    let aside = aside(data);
     exchange(staging, data).map_err(|error| failed(&error))?;
     files::rename(staging, &aside).map_err(refused)?;
     unmark(data)?;
     Ok(Some(aside))
+}
+
+/// Where a store goes that another takes the place of.
+fn aside(data: &Path) -> PathBuf {
+    let free = (1u32..).map(|n| files::beside(data, &format!(".replaced-{n}"))).find(|path| !path.exists());
+    free.unwrap_or_else(|| files::beside(data, ".replaced"))
 }
 
 fn unmark(folder: &Path) -> Result<(), OfflineError> {
@@ -144,9 +156,18 @@ mod tests {
             assert_eq!(std::fs::read(data.join("ledger.db")).unwrap(), b"new");
             assert!(!data.join(MARK).exists());
         }
+        let passing = top.path().join("data.restoring");
+        // As a crash leaves it before the mark is made.
+        std::fs::create_dir(&passing).unwrap();
+        remove_folder(&staging(&data).unwrap()).unwrap();
         // As a crash between the two steps of a replacement leaves it: the old store stands there.
-        std::fs::create_dir(top.path().join("data.restoring")).unwrap();
+        std::fs::create_dir(&passing).unwrap();
+        std::fs::write(passing.join("ledger.db"), "older").unwrap();
         assert!(staging(&data).is_err(), "a folder that no restore is making is left alone");
+        std::fs::write(data.join(MARK), "").unwrap();
+        staging(&data).unwrap();
+        assert_eq!(std::fs::read(top.path().join("data.replaced-3/ledger.db")).unwrap(), b"older");
+        assert!(!data.join(MARK).exists());
         assert_eq!(std::fs::read(top.path().join("data.replaced-1/notes")).unwrap(), b"mine");
     }
 }
