@@ -5,7 +5,12 @@ use crate::shell::{Outcome, cargo, must, present};
 /// Documentation examples first, so that the run closes with the summary of the real tests.
 pub(crate) fn run(filter: &[String]) -> Outcome {
     if !present("cc", &["--version"]) && !present("gcc", &["--version"]) {
-        install("gcc")?;
+        install("gcc", "a C compiler is needed")?;
+    }
+    for (program, asked, package) in PEERS {
+        if !present(program, asked) {
+            install(package, "tests hold what Aumbry makes against the programs that read it")?;
+        }
     }
     if filter.is_empty() {
         must(cargo(), &["test", "--workspace", "--doc"])?;
@@ -19,9 +24,13 @@ pub(crate) fn run(filter: &[String]) -> Outcome {
     must(cargo(), &args)
 }
 
-/// Installs a package of the system where that is possible without asking.
-fn install(package: &str) -> Outcome {
-    let help = format!("a C compiler is needed; install `{package}`");
+/// Programs that read what Aumbry makes, how each says that it is there, and its package.
+const PEERS: [(&str, &[&str], &str); 3] =
+    [("openssl", &["version"], "openssl"), ("ssh", &["-V"], "openssh-client"), ("age", &["--version"], "age")];
+
+/// Installs a package of the system where that is possible without asking; `why` is for whoever has to do it by hand.
+fn install(package: &str, why: &str) -> Outcome {
+    let help = format!("{why}; install `{package}`");
     if !present("apt-get", &["--version"]) {
         return Err(help);
     }

@@ -10,8 +10,8 @@ use crate::fault;
 /// Errors: `Invalid`, code `cli.invalid`, naming the field and never the value.
 pub(crate) fn pick(value: &SecretBytes, field: &str, path: &str) -> Result<SecretBytes, Error> {
     let hint = "`aumbry get` without the field shows the value";
-    let picked = document::pick(value.expose(), field).map_err(|why| match why {
-        document::Unfit::NoField => fault::invalid(format!("`{path}` has no field `{field}`"), hint),
+    let picked = structured::pick(value.expose(), field).map_err(|why| match why {
+        structured::Unfit::NoField => fault::invalid(format!("`{path}` has no field `{field}`"), hint),
         _ => fault::invalid(format!("`{path}` is not a JSON object, so it has no field"), hint),
     })?;
     Ok(picked.into_bytes())

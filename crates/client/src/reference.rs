@@ -1,7 +1,7 @@
 //! References as a caller writes them.
 
 use api::Class;
-use document::Reference;
+use structured::Reference;
 
 use crate::{Error, check_path};
 

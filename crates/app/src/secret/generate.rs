@@ -52,7 +52,7 @@ impl Recipe {
             Recipe::Pair(kind) => {
                 let pair = crypto::pair::generate(*kind, entropy).map_err(no_entropy)?;
                 let fields = [("private_key", pair.private_key.expose()), ("public_key", pair.public_key.as_bytes())];
-                let object = document::object(&fields).ok_or_else(|| bug("a key pair that is no text"))?;
+                let object = structured::object(&fields).ok_or_else(|| bug("a key pair that is no text"))?;
                 Ok((object, Encoding::Json))
             }
         }
@@ -144,7 +144,7 @@ mod tests {
         for (field, wanted) in
             [("private_key", "-----BEGIN PRIVATE KEY-----\n"), ("public_key", "-----BEGIN PUBLIC KEY-----\n")]
         {
-            assert!(document::pick(&pair, field).unwrap().into_bytes().expose().starts_with(wanted.as_bytes()));
+            assert!(structured::pick(&pair, field).unwrap().into_bytes().expose().starts_with(wanted.as_bytes()));
         }
     }
 }

@@ -5,11 +5,11 @@ use super::write::{Written, seal, written};
 use crate::grant::{Authorized, Done};
 use crate::reply::Changed;
 use crypto::SecretBytes;
-use document::Unfit;
 use ledger::Refusal;
 use ledger::code::{REQUEST_INVALID, SECRET_INVALID, SECRET_VERSION_CONFLICT};
 use secrets::command::{self, MetadataEdit};
 use secrets::{Secret, limits};
+use structured::Unfit;
 
 /// Values read and merged again because somebody else wrote meanwhile; more than that and the caller is told.
 const TRIES: usize = 8;
@@ -40,7 +40,7 @@ pub async fn patch(grant: Authorized, patch: SecretBytes, cas: Option<u64>) -> R
             secret.readable(None, now)
         })
         .await?;
-        let merged = document::merge(value.expose(), patch.expose()).map_err(unfit)?;
+        let merged = structured::merge(value.expose(), patch.expose()).map_err(unfit)?;
         drop(value);
         limits::check_value(merged.len())?;
         let fresh = seal(&grant, &merged).await?;

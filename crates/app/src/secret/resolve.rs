@@ -4,12 +4,12 @@ use super::read::{Revealed, reveal};
 use crate::grant::Authorized;
 use crate::limits::{READ_BYTES_MAX, RESOLVE_COUNT_MAX, RESOLVE_DEPTH_MAX};
 use access::Action;
-use document::{Filling, Picked, Reference};
 use futures::FutureExt as _;
 use ledger::code::{REFERENCE_INVALID, REQUEST_INVALID};
 use ledger::{Path, Refusal};
 use secrets::Encoding;
 use storage::BoxFuture;
+use structured::{Filling, Picked, Reference};
 
 /// As [`super::get`], with references resolved: a value that is one, or texts of a JSON document that are.
 ///
@@ -100,7 +100,7 @@ impl<'a> Resolver<'a> {
     /// A value with what its references lead to in their places.
     fn filled(&mut self, value: Filling) -> BoxFuture<'_, Result<Filling, Refusal>> {
         async move {
-            let slots = document::slots(value.bytes().expose()).map_err(|why| self.invalid(&why.to_string()))?;
+            let slots = structured::slots(value.bytes().expose()).map_err(|why| self.invalid(&why.to_string()))?;
             if slots.is_empty() {
                 return Ok(value);
             }
@@ -112,7 +112,7 @@ impl<'a> Resolver<'a> {
                 }
                 fillings.push(filling);
             }
-            let filled = document::fill(value.bytes().expose(), &slots, &fillings);
+            let filled = structured::fill(value.bytes().expose(), &slots, &fillings);
             let filled = filled.ok_or_else(|| self.invalid("a reference leads to bytes that are no text"))?;
             self.count(filled.len())?;
             Ok(if matches!(value, Filling::Json(_)) { Filling::Json(filled) } else { Filling::Text(filled) })
@@ -144,7 +144,7 @@ impl<'a> Resolver<'a> {
         let found = self.open(&path, reference.version).await?;
         let value = match &reference.field {
             None => filling(found.value, found.encoding),
-            Some(field) => match document::pick(found.value.expose(), field) {
+            Some(field) => match structured::pick(found.value.expose(), field) {
                 Ok(Picked::Text(text)) => Filling::Text(text),
                 Ok(Picked::Json(json)) => Filling::Json(json),
                 Err(_) => return Err(self.invalid("a reference names a field that is not there")),

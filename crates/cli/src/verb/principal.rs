@@ -1,12 +1,11 @@
 //! `aumbry principal`: who there is.
 
-use api::policy::PageQuery;
 use api::principal::{Principal as Item, PrincipalList, PutPrincipal};
 use clap::Subcommand;
 use client::Error;
 
 use crate::connect::Global;
-use crate::{exit, fault, output};
+use crate::{exit, fault, output, pages};
 
 /// Who there is
 #[derive(Debug, Subcommand)]
@@ -56,16 +55,11 @@ impl Principal {
 }
 
 async fn list(client: &client::Client, output: output::Output) -> Result<(), Error> {
-    let mut all = PrincipalList { items: Vec::new(), next_cursor: None };
-    let mut query = PageQuery { limit: Some(1000), ..PageQuery::default() };
-    loop {
-        let page = client.principals().list(&query).await?;
-        all.items.extend(page.items);
-        if page.next_cursor.is_none() || page.next_cursor == query.cursor {
-            break;
-        }
-        query.cursor = page.next_cursor;
-    }
+    let items = pages::all(async |cursor| {
+        let page = client.principals().list(&pages::query(cursor)).await?;
+        Ok((page.items, page.next_cursor))
+    });
+    let mut all = PrincipalList { items: items.await?, next_cursor: None };
     all.items.sort_by(|a, b| a.name.cmp(&b.name));
     output.rows(&all, HEAD, |all| all.items.iter().map(row).collect())
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::connect::Global;
 use crate::verb::list::shown;
 use crate::verb::put::labels;
-use crate::{exit, fault};
+use crate::{exit, fault, pages};
 
 /// Find secrets by name, labels and expiry
 #[derive(Debug, Args)]
@@ -40,15 +40,12 @@ impl Search {
             expires_before: self.expires_before.as_deref().map(time).transpose()?,
             ..Message::default()
         };
-        let mut items = Vec::new();
-        loop {
+        let mut items = pages::all(async |cursor| {
+            message.cursor = cursor;
             let page = client.secrets().search(&message).await?;
-            items.extend(page.items);
-            if page.next_cursor.is_none() || page.next_cursor == message.cursor {
-                break;
-            }
-            message.cursor = page.next_cursor;
-        }
+            Ok((page.items, page.next_cursor))
+        })
+        .await?;
         items.sort_by(|a, b| a.path.cmp(&b.path));
         shown(global, &SecretList { items, next_cursor: None })?;
         Ok(exit::OK)

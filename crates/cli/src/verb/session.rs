@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use api::policy::PageQuery;
 use api::session::{
     DeriveSession, IssueSession, IssuedSession, RenewSession, RenewedSession, ScopeRule, Session as Item, SessionList,
 };
@@ -10,7 +9,7 @@ use clap::{Args, Subcommand};
 use client::Error;
 
 use crate::connect::Global;
-use crate::{exit, fault, output, private};
+use crate::{exit, fault, output, pages, private};
 
 /// Who is logged in
 #[derive(Debug, Subcommand)]
@@ -150,16 +149,11 @@ impl Session {
 }
 
 async fn list(client: &client::Client, output: output::Output) -> Result<(), Error> {
-    let mut all = SessionList { items: Vec::new(), next_cursor: None };
-    let mut query = PageQuery { limit: Some(1000), ..PageQuery::default() };
-    loop {
-        let page = client.sessions().list(&query).await?;
-        all.items.extend(page.items);
-        if page.next_cursor.is_none() || page.next_cursor == query.cursor {
-            break;
-        }
-        query.cursor = page.next_cursor;
-    }
+    let items = pages::all(async |cursor| {
+        let page = client.sessions().list(&pages::query(cursor)).await?;
+        Ok((page.items, page.next_cursor))
+    });
+    let mut all = SessionList { items: items.await?, next_cursor: None };
     all.items.sort_by(|a, b| (&a.principal, &a.created_at.0).cmp(&(&b.principal, &b.created_at.0)));
     output.rows(&all, HEAD, |all| all.items.iter().map(row).collect())
 }

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use api::policy::PageQuery;
 use api::tenant::{ChangeTenant, CreateTenant, Tenant as Item, TenantChanged, TenantLimits, TenantList};
 use clap::{Args, Subcommand};
 use client::{Client, Error};
 
 use crate::connect::Global;
-use crate::{exit, fault, input, output, private};
+use crate::{exit, fault, input, output, pages, private};
 
 /// Houses within the house, each with keys, principals and policies of its own
 #[derive(Debug, Subcommand)]
@@ -129,16 +128,11 @@ fn say(changed: &TenantChanged, output: output::Output) -> Result<(), Error> {
 }
 
 async fn list(client: &Client, output: output::Output) -> Result<(), Error> {
-    let mut all = TenantList { items: Vec::new(), next_cursor: None };
-    let mut query = PageQuery { limit: Some(1000), ..PageQuery::default() };
-    loop {
-        let page = client.tenants().list(&query).await?;
-        all.items.extend(page.items);
-        if page.next_cursor.is_none() || page.next_cursor == query.cursor {
-            break;
-        }
-        query.cursor = page.next_cursor;
-    }
+    let items = pages::all(async |cursor| {
+        let page = client.tenants().list(&pages::query(cursor)).await?;
+        Ok((page.items, page.next_cursor))
+    });
+    let mut all = TenantList { items: items.await?, next_cursor: None };
     all.items.sort_by(|a, b| a.name.cmp(&b.name));
     output.rows(&all, HEAD, |all| all.items.iter().map(row).collect())
 }

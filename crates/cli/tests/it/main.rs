@@ -12,6 +12,7 @@ mod leaks;
 mod liar;
 mod local;
 mod offline;
+mod peers;
 mod proof;
 mod rights;
 mod secrets;

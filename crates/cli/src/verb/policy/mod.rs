@@ -5,12 +5,12 @@ mod trial;
 use std::path::PathBuf;
 
 use api::Timestamp;
-use api::policy::{Explain, Explained, PageQuery, Policy as Item, PolicyList, PutPolicy};
+use api::policy::{Explain, Explained, Policy as Item, PolicyList, PutPolicy};
 use clap::{Args, Subcommand};
 use client::Error;
 
 use crate::connect::Global;
-use crate::{exit, fault, input, output};
+use crate::{exit, fault, input, output, pages};
 
 /// Who may do what
 #[derive(Debug, Subcommand)]
@@ -139,16 +139,11 @@ fn because(told: &Explained) -> String {
 }
 
 async fn list(client: &client::Client, output: output::Output) -> Result<(), Error> {
-    let mut all = PolicyList { items: Vec::new(), next_cursor: None };
-    let mut query = PageQuery { limit: Some(1000), ..PageQuery::default() };
-    loop {
-        let page = client.policies().list(&query).await?;
-        all.items.extend(page.items);
-        if page.next_cursor.is_none() || page.next_cursor == query.cursor {
-            break;
-        }
-        query.cursor = page.next_cursor;
-    }
+    let items = pages::all(async |cursor| {
+        let page = client.policies().list(&pages::query(cursor)).await?;
+        Ok((page.items, page.next_cursor))
+    });
+    let mut all = PolicyList { items: items.await?, next_cursor: None };
     all.items.sort_by(|a, b| a.name.cmp(&b.name));
     output.rows(&all, &["name", "changed"], |all| {
         let changed = |policy: &Item| policy.updated_at.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
