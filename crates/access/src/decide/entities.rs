@@ -17,15 +17,21 @@ pub(super) fn resource_uid(types: &Types, resource: &Resource) -> EntityUid {
 /// Principal, action and resource with all their ancestors. `None` never happens: the request is then denied.
 pub(super) fn of(known: &Known, action: Action, resource: &Resource) -> Option<Entities> {
     let types = types()?;
-    let roles = known.roles.iter().map(|role| uid(&types.role, role)).collect();
-    let name = RestrictedExpression::new_string(known.name.to_string());
-    let principal = Entity::new(known.uid.clone()?, HashMap::from([("name".to_owned(), name)]), roles).ok()?;
     let groups = types.group(action).into_iter().cloned().collect();
     let act = Entity::new_no_attrs(types.action(action)?.clone(), groups);
     let folder = types.resource_type(ResourceKind::Folder);
     let folders: HashSet<EntityUid> = resource.folders().map(|path| uid(folder, path)).collect();
     let thing = Entity::new(resource_uid(types, resource), attributes(resource), folders).ok()?;
-    Entities::from_entities([principal, act, thing], None).ok()
+    // Cedar looks for cycles among what is added only, and that is most of what this costs.
+    known.entities()?.clone().add_entities([act, thing], None).ok()
+}
+
+/// The principal alone, in each of its roles.
+pub(super) fn of_principal(who: EntityUid, name: &str, roles: &[Box<str>]) -> Option<Entities> {
+    let role = &types()?.role;
+    let name = HashMap::from([("name".to_owned(), RestrictedExpression::new_string(name.to_owned()))]);
+    let principal = Entity::new(who, name, roles.iter().map(|id| uid(role, id)).collect()).ok()?;
+    Entities::from_entities([principal], None).ok()
 }
 
 fn attributes(resource: &Resource) -> HashMap<String, RestrictedExpression> {

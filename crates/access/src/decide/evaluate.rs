@@ -10,6 +10,7 @@ use crate::policy::{ConditionSet, Plan, Snapshot, types};
 use crate::resource::Resource;
 use crate::session::SessionFacts;
 use cedar_policy::{AuthorizationError, Context, Entities, Request, Response, RestrictedExpression};
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -38,6 +39,8 @@ struct Question<'a> {
     action: Action,
     resource: &'a Resource,
     cx: &'a RequestContext,
+    /// Made once where a condition looks at them.
+    entities: &'a OnceCell<Option<Entities>>,
 }
 
 impl Decider {
@@ -49,7 +52,7 @@ impl Decider {
         resource: &Resource,
         cx: &RequestContext,
     ) -> Option<Decision> {
-        let question = Question { known, action, resource, cx };
+        let question = Question { known, action, resource, cx, entities: &OnceCell::new() };
         let plan = self.plan(snapshot, question)?;
         let verdict = self.apart(&plan, question)?;
         // Policies were checked against what an act can be done to; elsewhere an attribute may be missing.
@@ -129,14 +132,18 @@ impl Decider {
     }
 
     fn ask(&self, set: &ConditionSet, question: Question<'_>) -> Option<Found> {
-        let Question { known, action, resource, cx } = question;
+        let Question { known, action, resource, cx, entities } = question;
         let types = types()?;
         let (act, thing) = (types.action(action)?.clone(), entities::resource_uid(types, resource));
         let context = if set.uses_context { self.context(cx, set.uses_now)? } else { Context::empty() };
-        let entities = if set.uses_entities { entities::of(known, action, resource)? } else { Entities::empty() };
+        let none = Entities::empty();
+        let entities = match set.uses_entities {
+            true => entities.get_or_init(|| entities::of(known, action, resource)).as_ref()?,
+            false => &none,
+        };
         let request = Request::new(known.uid.clone()?, act, thing, context, None).ok()?;
         self.cedar_calls.fetch_add(1, Ordering::Relaxed);
-        let evaluate = || self.authorizer.is_authorized(&request, &set.policies, &entities);
+        let evaluate = || self.authorizer.is_authorized(&request, &set.policies, entities);
         // Cedar gives up when less than 100 KiB of stack is left, and giving up denies. Shallow conditions need little.
         let response = if set.depth > EVALUATED_IN_PLACE {
             stacker::grow(POLICY_STACK_BYTES, evaluate)
@@ -166,7 +173,7 @@ impl Decider {
         }
         let asked = || {
             let whole = ConditionSet::whole(installed.snapshot.whole().ok()?);
-            self.ask(&whole, Question { known: &known, action, resource, cx })
+            self.ask(&whole, Question { known: &known, action, resource, cx, entities: &OnceCell::new() })
         };
         match asked() {
             Some(found) => Verdict::from(found).decision(),

@@ -1,10 +1,11 @@
 //! A principal as the decider keeps it.
 
+use super::entities;
 use crate::name::PrincipalName;
 use crate::policy::{Subject, types};
 use crate::session::SessionFacts;
-use cedar_policy::EntityUid;
-use std::sync::Arc;
+use cedar_policy::{Entities, EntityUid};
+use std::sync::{Arc, OnceLock};
 
 /// A principal with its roles under one snapshot.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(super) struct Known {
     /// Belongs to the entity for ever.
     pub(super) name: PrincipalName,
     pub(super) uid: Option<EntityUid>,
+    entities: OnceLock<Option<Entities>>,
 }
 
 impl Known {
@@ -25,7 +27,14 @@ impl Known {
         let uid = types().map(|types| {
             EntityUid::from_type_name_and_id(types.principal.clone(), cedar_policy::EntityId::new(&*entity))
         });
-        Known { slot, serial, roles: Arc::clone(&who.roles), entity, name: who.principal.clone(), uid }
+        let (roles, name) = (Arc::clone(&who.roles), who.principal.clone());
+        Known { slot, serial, roles, entity, name, uid, entities: OnceLock::new() }
+    }
+
+    /// The principal with its roles, for Cedar.
+    pub(super) fn entities(&self) -> Option<&Entities> {
+        let make = || entities::of_principal(self.uid.clone()?, self.name.as_str(), &self.roles);
+        self.entities.get_or_init(make).as_ref()
     }
 
     pub(super) fn subject(&self) -> Subject<'_> {
