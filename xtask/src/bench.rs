@@ -8,6 +8,7 @@ use crate::tree::{root, target};
 /// Builds the server, the bare handler and the generator, then runs the generator with the flags given.
 pub(crate) fn run(flags: &[String]) -> Outcome {
     must(cargo(), &["build", "--release", "--package", "aumbry", "--package", "bare", "--package", "load"])?;
+    must(cargo(), &["build", "--release", "--package", "access", "--example", "decide"])?;
     let built = target().join("release");
     let mut load = Command::new(built.join("load"));
     load.current_dir(root());

@@ -84,6 +84,8 @@ actions! {
     SessionRenew = "session.renew", "session", [System];
     /// Derive a session from one's own that may do as much or less and ends with it.
     SessionDerive = "session.derive", "own", [System];
+    /// Wrap something, to be opened once by whoever has the token.
+    WrapMake = "wrap.make", "own", [System];
     /// Derive a session that outlives the one it is derived from.
     SessionOrphan = "session.orphan", "session", [System];
     /// Make a session that may be renewed for ever.

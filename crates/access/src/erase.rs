@@ -11,11 +11,12 @@ pub const ERASED: &str = "auth.erased";
 pub const ERASE_STEP: usize = 400;
 
 /// Kinds of records that belong to a tenant's rights and configuration, and the folders they stand in.
-pub const ERASED_PLACES: [(RecordKind, &[&str]); 8] = [
+pub const ERASED_PLACES: [(RecordKind, &[&str]); 9] = [
     (RecordKind::SESSION, &[]),
     (RecordKind::SESSION, &["id"]),
     (RecordKind::SESSION, &["swept"]),
     (RecordKind::LOGIN, &[]),
+    (RecordKind::WRAP, &[]),
     (RecordKind::POLICY, &[]),
     (RecordKind::PRINCIPAL, &["entity"]),
     (RecordKind::PRINCIPAL, &[]),

@@ -19,6 +19,7 @@ pub mod principal;
 pub mod resource;
 pub mod rules;
 pub mod session;
+pub mod wrap;
 
 pub use action::Action;
 pub use decide::{Counters, Decider, RequestContext, owner_may_mend};

@@ -36,6 +36,10 @@ pub const SESSION_SWEEP_STEP: usize = 200;
 pub const SESSION_TTL_DEFAULT: Duration = Duration::from_secs(12 * 60 * 60);
 /// Longest time a one-time login may wait.
 pub const LOGIN_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Longest time something wrapped may wait.
+pub const WRAP_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Most bytes that are wrapped at once, with what goes with them: it stands in one entry.
+pub const WRAP_BYTES_MAX: usize = 48 << 10;
 /// Remembered outcomes of conditions on resources, over all tenants.
 pub const MEMO_MAX: usize = 32_768;
 /// Remembered outcomes of conditions that look at no resource, over all tenants.

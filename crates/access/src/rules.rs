@@ -5,6 +5,7 @@ use crate::name::{PolicyName, PrincipalName};
 use crate::policy::{self, PolicyV1, StoredPolicy};
 use crate::principal::{self, PrincipalV1, StoredEntity, StoredPrincipal};
 use crate::session::{self, Session, StoredId, StoredSession};
+use crate::wrap::{self, StoredWrap};
 use crate::{erase, login, principal::Principal};
 use ledger::{Damaged, EventRef, RecordName, Rules};
 
@@ -22,6 +23,9 @@ enum Fact {
     Erased(Vec<RecordName>),
     LoginIssued(login::Issued),
     LoginRedeemed(login::Redeemed),
+    WrapMade(wrap::Made),
+    WrapOpened(wrap::Opened),
+    WrapReopened,
     PrincipalWritten(principal::Written),
     PolicyWritten(policy::Written),
     PolicyRemoved(policy::Removed),
@@ -37,6 +41,9 @@ fn fact(event: &EventRef<'_>) -> Result<Fact, Damaged> {
         erase::ERASED => Fact::Erased(erase::names(event.body)?),
         login::ISSUED => Fact::LoginIssued(decode(login::ISSUED, event.body)?),
         login::REDEEMED => Fact::LoginRedeemed(decode(login::REDEEMED, event.body)?),
+        wrap::MADE => Fact::WrapMade(decode(wrap::MADE, event.body)?),
+        wrap::OPENED => Fact::WrapOpened(decode(wrap::OPENED, event.body)?),
+        wrap::REOPENED => decode(wrap::REOPENED, event.body).map(|_: wrap::Opened| Fact::WrapReopened)?,
         principal::WRITTEN => Fact::PrincipalWritten(decode(principal::WRITTEN, event.body)?),
         policy::WRITTEN => Fact::PolicyWritten(decode(policy::WRITTEN, event.body)?),
         policy::REMOVED => Fact::PolicyRemoved(decode(policy::REMOVED, event.body)?),
@@ -71,6 +78,9 @@ impl Rules for AccessRules {
             erase::ERASED,
             login::ISSUED,
             login::REDEEMED,
+            wrap::MADE,
+            wrap::OPENED,
+            wrap::REOPENED,
             principal::WRITTEN,
             policy::WRITTEN,
             policy::REMOVED,
@@ -95,6 +105,10 @@ impl Rules for AccessRules {
             Fact::Erased(records) => records,
             Fact::LoginIssued(login::Issued::V1 { digest, .. })
             | Fact::LoginRedeemed(login::Redeemed::V1 { digest, .. }) => vec![login::record_name(&digest)],
+            Fact::WrapMade(wrap::Made::V1 { digest, .. }) | Fact::WrapOpened(wrap::Opened::V1 { digest }) => {
+                vec![wrap::record_name(&digest)]
+            }
+            Fact::WrapReopened => Vec::new(),
             Fact::PrincipalWritten(principal::Written::V1 { entity, name, .. }) => {
                 vec![principal::record_name(&principal_name(&name)?), principal::entity_record_name(entity)]
             }
@@ -129,7 +143,13 @@ impl Rules for AccessRules {
             | Fact::TokensExpired(_)
             | Fact::SessionRevoked(_)
             | Fact::LoginRedeemed(_)
+            | Fact::WrapReopened
             | Fact::PolicyRemoved(_) => Ok(None),
+            Fact::WrapMade(wrap::Made::V1 { wrap, .. }) => record(&StoredWrap::V1(wrap)),
+            Fact::WrapOpened(_) => match before {
+                Some(before) => record(&StoredWrap::emptied(before)?),
+                None => Ok(None),
+            },
             Fact::LoginIssued(login::Issued::V1 { login, .. }) => record(&login::StoredLogin::V1(login)),
             Fact::PrincipalWritten(principal::Written::V1 { entity, name: text, roles, epoch, disabled }) => {
                 if *name != principal::record_name(&principal_name(&text)?) {

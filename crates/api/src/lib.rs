@@ -20,13 +20,14 @@ pub mod secret;
 pub mod session;
 pub mod status;
 pub mod tenant;
+pub mod wrap;
 
 mod common;
 mod value;
 
 pub use common::{Position, Timestamp, Ttl};
 pub use problem::{Class, Problem};
-pub use value::{BadValue, Encoding, Value, encode, reveal};
+pub use value::{BadValue, Encoding, Value, encode, reveal, reveal_some};
 
 /// Media type of raw secret values.
 pub const OCTETS: &str = "application/octet-stream";

@@ -83,7 +83,7 @@ pub struct Unsealed {
     /// How far it is.
     pub shares: Gathered,
     /// The owner's one-time login, when a store was begun.
-    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "reveal_if_any")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::reveal_some")]
     #[schema(value_type = Option<String>, format = Password)]
     pub login: Option<SecretText>,
 }
@@ -163,11 +163,4 @@ pub struct Cancel {
 pub struct Cancelled {
     /// The ceremony that is over.
     pub nonce: String,
-}
-
-fn reveal_if_any<S: serde::Serializer>(text: &Option<SecretText>, serializer: S) -> Result<S::Ok, S::Error> {
-    match text {
-        Some(text) => crate::reveal(text, serializer),
-        None => serializer.serialize_none(),
-    }
 }

@@ -100,6 +100,14 @@ impl std::fmt::Debug for Value {
 
 /// Writes a secret into a message: the only way a secret of this crate leaves it.
 ///
+/// As [`reveal`], for what may be absent.
+pub fn reveal_some<S: Serializer>(secret: &Option<SecretText>, out: S) -> Result<S::Ok, S::Error> {
+    match secret {
+        Some(secret) => reveal(secret, out),
+        None => out.serialize_none(),
+    }
+}
+
 /// For `#[serde(serialize_with = "reveal")]`. Use [`encode`] for the message, so that no copy stays behind.
 pub fn reveal<S: Serializer>(secret: &SecretText, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_str(secret.expose())

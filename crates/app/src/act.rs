@@ -115,6 +115,10 @@ acts! {
     SESSION_RENEW = "session.renew", [SessionRenew, SessionOwn], Change;
     /// End a session.
     SESSION_REVOKE = "session.revoke", [SessionRevoke, SessionOwn], Change, urgent;
+    /// Wrap a text, or a secret that may be read.
+    WRAP_MAKE = "wrap.make", [WrapMake, SecretRead], Mint;
+    /// Open something wrapped.
+    WRAP_OPEN = "wrap.open", [], Mint;
     /// Read checkpoint, key, proofs and tiles.
     LEDGER_READ = "ledger.read", [LedgerRead], Read;
     /// Read entries: all of them with the wider right, else the tenant's own.
@@ -415,6 +419,22 @@ impl Act {
         Act { kind: &SESSION_LOGIN, target: Target::Login, version: None, insists: false }
     }
 
+    /// Wrap a text.
+    pub fn wrap_text() -> Act {
+        Act::system(&WRAP_MAKE, Part::Sessions)
+    }
+
+    /// Wrap a secret's value, the newest or one version.
+    pub fn wrap_secret(path: Path, version: Option<u64>) -> Act {
+        let each = [(Action::WrapMake, Resource::System(Part::Sessions)), (Action::SecretRead, Resource::Secret(path))];
+        Act { kind: &WRAP_MAKE, target: Target::Each(each.into()), version, insists: false }
+    }
+
+    /// Open something wrapped; goes through [`crate::wrap::open`].
+    pub(crate) fn wrap_open() -> Act {
+        Act { kind: &WRAP_OPEN, target: Target::Login, version: None, insists: false }
+    }
+
     /// Read checkpoint, key, proofs or tiles of the ledger.
     pub fn ledger_read() -> Act {
         Act::system(&LEDGER_READ, Part::Ledger)
@@ -562,7 +582,7 @@ impl Act {
             Target::One(resource) => vec![Some(subject(resource))],
             Target::Each(each) => {
                 let mut all: Vec<Option<String>> = Vec::new();
-                for (_, resource) in each {
+                for (_, resource) in each.iter().filter(|(_, resource)| !matches!(resource, Resource::System(_))) {
                     let named = Some(subject(resource));
                     if !all.contains(&named) {
                         all.push(named);
@@ -590,13 +610,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn acts_have_distinct_names_and_only_a_login_needs_no_right() {
+    fn acts_have_distinct_names_and_only_one_time_tokens_need_no_right() {
         let mut names: Vec<&str> = ACTS.iter().map(|kind| kind.name).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), ACTS.len());
         let open: Vec<&str> = ACTS.iter().filter(|kind| kind.rights.is_empty()).map(|kind| kind.name).collect();
-        assert_eq!(open, ["session.login"]);
+        assert_eq!(open, ["session.login", "wrap.open"]);
     }
 
     #[test]

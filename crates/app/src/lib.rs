@@ -19,6 +19,7 @@ mod grant;
 pub mod keys;
 pub mod ledger_view;
 pub mod limits;
+mod one_time;
 pub mod operation;
 pub mod policy;
 pub mod principal;
@@ -31,6 +32,7 @@ pub mod secret;
 pub mod session;
 pub mod tenant;
 mod walk;
+pub mod wrap;
 
 pub use act::{ACTS, Act, ActKind, Mode};
 pub use app::{App, Parts};

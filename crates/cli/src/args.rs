@@ -76,6 +76,10 @@ pub(crate) enum Command {
     /// Who is logged in
     #[command(subcommand)]
     Session(verb::session::Session),
+    /// Hand a secret or a text over: whoever has the token opens it, once
+    Wrap(verb::wrap::Wrap),
+    /// Open what was handed over
+    Unwrap(verb::wrap::Unwrap),
     /// Houses within the house
     #[command(subcommand)]
     Tenant(verb::tenant::Tenant),
@@ -137,6 +141,8 @@ impl Command {
             Self::Policy(verb) => verb.run(global).await,
             Self::Principal(verb) => verb.run(global).await,
             Self::Session(verb) => verb.run(global).await,
+            Self::Wrap(verb) => verb.run(global).await,
+            Self::Unwrap(verb) => verb.run(global).await,
             Self::Tenant(verb) => verb.run(global).await,
             Self::Ledger(verb) => verb.run(global).await,
             Self::Access(verb) => verb.run(global).await,

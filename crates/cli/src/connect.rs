@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use client::{Client, Error, Options};
 use crypto::secret::{SecretBytes, SecretText};
 
 use crate::output::Output;
-use crate::{fault, login_file, private};
+use crate::{fault, input, login_file, private};
 
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -115,6 +115,21 @@ pub(crate) fn token(bytes: SecretBytes) -> Result<SecretText, Error> {
     let trimmed = text.expose().trim();
     crypto::token::Token::parse(trimmed).map_err(|_| not_a_token())?;
     Ok(SecretText::new(trimmed.to_owned()))
+}
+
+/// A token from a file of mode 0600, from standard input (`-`), or asked for without showing it.
+///
+/// Errors: `Invalid`; the message holds none of it.
+pub(crate) fn token_from(file: Option<&Path>, prompt: &str) -> Result<SecretText, Error> {
+    let bytes = match file {
+        Some(path) if path.as_os_str() != "-" => {
+            let missing = || fault::invalid(format!("`{}` does not exist", path.display()), "name the token's file");
+            private::read(path, TOKEN_BYTES_MAX)?.ok_or_else(missing)?
+        }
+        None if input::interactive() => input::hidden(prompt)?.into_bytes(),
+        _ => input::stdin(4096)?,
+    };
+    token(bytes)
 }
 
 /// Longest file that is read as a token.

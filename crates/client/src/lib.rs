@@ -31,6 +31,7 @@ mod status;
 mod tenant;
 mod transport;
 pub mod verify;
+mod wrap;
 
 pub use access::Access;
 pub use apply::Documents;
@@ -48,3 +49,4 @@ pub use session::Sessions;
 pub use structured::Reference;
 pub use tenant::Tenants;
 pub use transport::{Client, Options};
+pub use wrap::Wraps;

@@ -6,14 +6,17 @@
 
 use core::fmt;
 
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
+use crate::aead::{BadKey, BearerKey, Key};
 use crate::crockford;
 use crate::hash::{Hash, sha256};
+use crate::id::KeyId;
 use crate::seam::{Entropy, NoEntropy};
-use crate::secret::SecretText;
+use crate::secret::{SecretBytes, SecretText};
 
 const PREFIX: &str = "aum_";
 const KIND_MAX_CHARS: usize = 16;
@@ -95,6 +98,19 @@ impl Token {
 #[must_use]
 pub fn digest(text: &str) -> Hash {
     sha256(text.as_bytes())
+}
+
+/// The key that only the bearer of a token has: what is sealed under it opens with the token's text, and with nothing that is
+/// stored of the token. Source: RFC 5869, HKDF-SHA-256.
+///
+/// # Errors
+/// [`BadKey`], which does not happen.
+pub fn bearer_key(text: &str) -> Result<Key<BearerKey>, BadKey> {
+    let mut bytes = SecretBytes::zeroed(32);
+    let secret = Salt::new(HKDF_SHA256, b"aumbry token").extract(text.as_bytes());
+    let drawn = secret.expand(&[b"bearer key"], HKDF_SHA256).and_then(|key| key.fill(bytes.expose_mut()));
+    drawn.map_err(|_unspecified| BadKey)?;
+    Key::from_secret(KeyId::from_bytes([0; 8]), bytes)
 }
 
 /// Characters of a checksum.

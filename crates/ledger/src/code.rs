@@ -189,6 +189,10 @@ codes! {
     SESSION_ELSEWHERE = "session.elsewhere", Denied, 403, "use the session from the networks it was made for";
     /// A one-time login that does not open.
     LOGIN_REFUSED = "auth.login_refused", Unauthenticated, 401, "use a fresh one-time login; each opens once and for a limited time";
+    /// A token that unwraps nothing.
+    WRAP_REFUSED = "wrap.refused", Unauthenticated, 401, "ask for a fresh one; each opens once, for a limited time, in the tenant it was made in";
+    /// Something wrapped that was opened before.
+    WRAP_OPENED = "wrap.opened", Conflict, 409, "unless it was you, others know what was in it: replace it, and see the events `auth.wrap.*`";
     /// No such principal.
     PRINCIPAL_NOT_FOUND = "principal.not_found", NotFound, 404, "list the principals with `aumbry principal list`";
     /// A principal that does not fit.

@@ -75,6 +75,11 @@ impl Aumbry {
         self.process.0.id()
     }
 
+    /// The owner's session token.
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
+    }
+
     pub(crate) fn kill(mut self) -> Result<(), Fail> {
         self.process.kill()
     }

@@ -10,6 +10,7 @@ mod aumbry;
 mod backup;
 mod bao;
 mod bare;
+mod decisions;
 mod drive;
 mod idle;
 mod link;
@@ -17,6 +18,7 @@ mod machine;
 mod reads;
 mod report;
 mod scale;
+mod tenants;
 mod writes;
 
 use std::path::{Path, PathBuf};
@@ -46,6 +48,10 @@ enum Part {
     Bao,
     /// A store of a million secrets: reads, writes, starts, memory.
     Scale,
+    /// Decisions under a thousand policies.
+    Decisions,
+    /// Ten thousand tenants: memory, and what they cost a neighbour.
+    Tenants,
     /// Backups of that many secrets while they are written, and a restore.
     Backup,
 }
@@ -72,6 +78,9 @@ struct Flags {
     /// Secrets of the large store.
     #[arg(long)]
     secrets: Option<u64>,
+    /// Tenants of the crowded server.
+    #[arg(long)]
+    tenants: Option<u64>,
     /// Folder of the built programs.
     #[arg(long, hide = true, default_value = "target/release")]
     binaries: PathBuf,
@@ -90,6 +99,7 @@ pub(crate) struct Plan {
     pub(crate) write_time: Duration,
     pub(crate) flush_time: Duration,
     pub(crate) secrets: u64,
+    pub(crate) tenants: u64,
     /// Where a pinned server runs, and where its generator does.
     pub(crate) split: Option<(Core, Core)>,
 }
@@ -111,6 +121,7 @@ impl Plan {
             write_time: Duration::from_secs(choose(flags.write_seconds, 5, 60)),
             flush_time: Duration::from_secs(choose(None, 2, 10)),
             secrets: choose(flags.secrets, 20_000, 1_000_000),
+            tenants: choose(flags.tenants, 500, 10_000),
             split,
         })
     }
@@ -135,11 +146,13 @@ fn run(flags: &Flags) -> Result<(), Fail> {
     let plan = Plan::new(flags, folder.path())?;
     let mut report = Report::new(&plan, flags.quick);
     let wanted = |part: Part| flags.only.is_empty() || flags.only.contains(&part);
-    let parts: [(Part, Measure); 7] = [
+    let parts: [(Part, Measure); 9] = [
         (Part::Idle, idle::measure),
         (Part::Noise, reads::noise),
         (Part::Reads, reads::measure),
         (Part::Writes, writes::measure),
+        (Part::Decisions, decisions::measure),
+        (Part::Tenants, tenants::measure),
         (Part::Bao, bao::measure),
         (Part::Backup, backup::measure),
         (Part::Scale, scale::measure),

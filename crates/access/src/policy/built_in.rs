@@ -11,7 +11,7 @@ const TEXTS: [(&str, &str); 2] = [
     ),
     (
         "self",
-        "// Everyone may see, renew and end their own session, derive lesser ones, and ask after their own operations.\n\
+        "// Everyone may see, renew and end their own session, derive lesser ones, hand over what they have, and ask after their own operations.\n\
          permit (principal, action in Action::\"own\", resource is System);\n",
     ),
 ];

@@ -215,6 +215,12 @@ pub enum Stale {
         #[serde(with = "crypto::run::fixed")]
         digest: [u8; 32],
     },
+    /// Something wrapped.
+    Wrap {
+        /// Digest of its token.
+        #[serde(with = "crypto::run::fixed")]
+        digest: [u8; 32],
+    },
 }
 
 /// Takes tokens out of the records whose time was over at some moment; up to
@@ -237,6 +243,7 @@ impl Stale {
         match self {
             Stale::Session { digest, id } => vec![record_name(digest), id_record_name(*id)],
             Stale::Login { digest } => vec![crate::login::record_name(digest)],
+            Stale::Wrap { digest } => vec![crate::wrap::record_name(digest)],
         }
     }
 
@@ -246,6 +253,7 @@ impl Stale {
         Ok(match self {
             Stale::Session { .. } => Session::decode(record)?.expires <= before,
             Stale::Login { .. } => !crate::login::StoredLogin::waits(record, before)?,
+            Stale::Wrap { .. } => !crate::wrap::StoredWrap::waits(record, before)?,
         })
     }
 }

@@ -31,6 +31,7 @@ pub use list::{Item, ItemKind, ListQuery, list};
 pub use notices::run_due;
 pub use password::{Characters, Password};
 pub use patch::patch;
+pub(crate) use read::wrapped;
 pub use read::{About, Fate, Revealed, VersionAbout, about, get, read_many};
 pub use resolve::{get_resolved, read_many_resolved};
 pub use search::{Search, search};

@@ -2,7 +2,7 @@
 
 use super::last_use::last_use;
 use crate::authenticate::damaged;
-use crate::grant::Authorized;
+use crate::grant::{Authorized, mismatched};
 use crate::limits::READ_BYTES_MAX;
 use access::principal::{decode_entity, entity_record_name};
 use access::{Action, Resource};
@@ -184,6 +184,19 @@ pub async fn get(grant: Authorized) -> Result<Revealed, Refusal> {
     let path = grant.path()?.clone();
     let revealed = reveal(&grant, &path, grant.act.version).await?;
     grant.note_version(revealed.version);
+    grant.note_use(&path);
+    Ok(revealed)
+}
+
+/// Reads the secret of an act that wraps one. Errors: as [`get`].
+pub(crate) async fn wrapped(grant: &Authorized) -> Result<Revealed, Refusal> {
+    let secret = |(_, resource): &(Action, Resource)| match resource {
+        Resource::Secret(path) => Some(path.clone()),
+        _ => None,
+    };
+    let path = grant.each()?.iter().find_map(secret).ok_or_else(mismatched)?;
+    let revealed = reveal(grant, &path, grant.act.version).await?;
+    grant.note_subjects(vec![(path.as_str().to_owned(), Some(revealed.version))]);
     grant.note_use(&path);
     Ok(revealed)
 }

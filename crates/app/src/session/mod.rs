@@ -7,11 +7,12 @@ pub use sweep::sweep;
 pub(crate) use uses::Uses;
 
 use crate::act::Act;
-use crate::app::{App, Ending, Stub, no_entropy};
+use crate::app::{App, no_entropy};
 use crate::arrival::Arrival;
 use crate::authenticate::damaged;
-use crate::grant::{Authorized, Done, Trail, bug};
+use crate::grant::{Authorized, Done, bug};
 use crate::limits;
+use crate::one_time::{self, OneTime};
 use crate::principal;
 use crate::reply::{Changed, Page, Reply};
 use access::session::{
@@ -21,11 +22,8 @@ use access::session::{
 use access::{Action, Part, Principal, PrincipalName, Resource, login};
 use crypto::id::{EntityId, SessionId, TenantId};
 use crypto::{SecretText, WallMs};
-use futures::FutureExt;
 use ledger::code::{POLICY_DENIED, SESSION_NOT_FOUND};
-use ledger::{Actor, Ledger, RecordKind, Refusal, Unit};
-use parking_lot::Mutex;
-use std::sync::Arc;
+use ledger::{Ledger, RecordKind, Refusal};
 use std::time::Duration;
 
 /// A session as shown.
@@ -231,54 +229,19 @@ pub async fn revoke(grant: Authorized) -> Result<Changed<SessionId>, Refusal> {
 /// The arrival's bearer token is not looked at. Errors: `auth.login_refused`, the same for an unknown, used, expired
 /// or malformed login (nothing happened); `idempotency.required`.
 pub async fn login(app: &App, arrival: Arrival, token: SecretText) -> Reply<Changed<Issued>> {
-    let act = Act::session_login();
-    let now = app.now();
-    let stub = Stub::new(&arrival, &act);
-    let tenant = match app.tenants().resolve(app, arrival.tenant.as_deref()).await {
-        Ok(Some(tenant)) => tenant,
-        Ok(None) => return app.refuse(stub, login::refused()).await,
-        Err(refusal) => return app.refuse(stub, refusal).await,
-    };
-    let stub = stub.of(tenant);
-    if app.tenants().admit(app, tenant).await.is_err() {
-        // Nobody is known yet, and nobody is told why.
-        return app.refuse(stub, login::refused()).await;
-    }
-    let Some(digest) = login::token_digest(token.expose()) else {
-        return app.refuse(stub, login::refused()).await;
-    };
+    let presented =
+        OneTime { act: Act::session_login(), digest: login::token_digest(token.expose()), refused: login::refused };
     drop(token);
-    // Nobody is known yet: the key is bound to the login itself.
-    let mut bound = [0; 16];
-    bound.copy_from_slice(digest.split_at(16).0);
-    let prepared = || {
-        let idempotency = arrival.idempotency(&act, tenant, EntityId::from_bytes(bound))?;
-        let fresh = FreshSession::mint(now, &*app.parts().entropy).map_err(no_entropy)?;
-        Ok((idempotency, fresh, app.operation(now)?))
+    let command = |digest| {
+        let fresh = FreshSession::mint(app.now(), &*app.parts().entropy).map_err(no_entropy)?;
+        Ok(Box::new(login::RedeemLogin::new(digest, fresh)) as Box<dyn ledger::Command>)
     };
-    let (idempotency, fresh, operation) = match prepared() {
-        Ok(prepared) => prepared,
-        Err(refusal) => return app.refuse(stub, refusal).await,
-    };
-    let unit = Unit {
-        tenant,
-        actor: Actor::SYSTEM,
-        commands: vec![Box::new(login::RedeemLogin::new(digest, fresh))],
-        idempotency,
-        operation,
-    };
-    let trail = Arc::<Mutex<Trail>>::default();
-    let (ledger, left) = (app.parts().ledger.clone(), Arc::clone(&trail));
-    let work = async move {
-        let receipt = ledger.submit(unit).await?;
-        left.lock().position = receipt.position;
-        let done = Done::of(receipt)?;
-        let (position, replayed) = (done.position, done.replayed);
-        let what = issued(&ledger, tenant, done).await?.ok_or_else(login::refused)?;
-        left.lock().session = Some((what.session.entity, what.session.id));
-        Ok(Changed { what, position, replayed })
-    };
-    app.carry_out(work.boxed(), Ending { stub, trail, operation }).await
+    one_time::spend(app, arrival, presented, command, |used| async move {
+        let what = issued(&used.ledger, used.tenant, used.done).await?.ok_or_else(login::refused)?;
+        used.trail.lock().session = Some((what.session.entity, what.session.id));
+        Ok(what)
+    })
+    .await
 }
 
 /// Reads the answer of a command that began a session; `None` when that session has ended since.

@@ -1,10 +1,11 @@
-//! Taking sessions and one-time logins out of the records once their time is over.
+//! Taking sessions, one-time logins and wraps out of the records once their time is over.
 
 use crate::app::App;
 use crate::authenticate::damaged;
 use access::limits::SESSION_SWEEP_STEP;
 use access::login::StoredLogin;
 use access::session::{EndStale, Session, Stale};
+use access::wrap::StoredWrap;
 use crypto::WallMs;
 use crypto::id::TenantId;
 use ledger::{Actor, Child, RecordKind, Refusal, Unit};
@@ -18,7 +19,7 @@ pub async fn sweep(app: &App) -> Result<usize, Refusal> {
     let before = WallMs(app.now().0.saturating_sub(u64::try_from(KEPT_AFTER.as_millis()).unwrap_or(u64::MAX)));
     let mut swept = 0usize;
     for tenant in app.parts().ledger.tenants() {
-        for kind in [RecordKind::SESSION, RecordKind::LOGIN] {
+        for kind in [RecordKind::SESSION, RecordKind::LOGIN, RecordKind::WRAP] {
             swept = swept.saturating_add(sweep_kind(app, tenant, kind, before).await?);
         }
     }
@@ -51,10 +52,13 @@ async fn sweep_kind(app: &App, tenant: TenantId, kind: RecordKind, before: WallM
 fn stale(kind: RecordKind, child: &Child, before: WallMs) -> Result<Option<Stale>, Refusal> {
     // Records of tokens are named after the digest.
     let Some(digest) = access::codec::unhex(&child.name) else { return Ok(None) };
-    if kind == RecordKind::LOGIN {
-        let waits = StoredLogin::waits(&child.body, before).map_err(damaged)?;
-        return Ok((!waits).then_some(Stale::Login { digest }));
-    }
-    let session = Session::decode(&child.body).map_err(damaged)?;
-    Ok((session.expires <= before).then_some(Stale::Session { digest, id: session.id }))
+    let (waits, token) = match kind {
+        RecordKind::LOGIN => (StoredLogin::waits(&child.body, before), Stale::Login { digest }),
+        RecordKind::WRAP => (StoredWrap::waits(&child.body, before), Stale::Wrap { digest }),
+        _ => {
+            let session = Session::decode(&child.body).map_err(damaged)?;
+            (Ok(before < session.expires), Stale::Session { digest, id: session.id })
+        }
+    };
+    Ok((!waits.map_err(damaged)?).then_some(token))
 }

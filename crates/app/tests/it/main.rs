@@ -22,3 +22,4 @@ mod sessions;
 mod tenants;
 mod tokens;
 mod trials;
+mod wraps;

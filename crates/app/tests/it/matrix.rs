@@ -7,8 +7,8 @@ use app::secret::{self, Edit, ListQuery, MetadataEdit, Rollback, Scope, Source};
 use app::{ACTS, Act, ActKind, Asked, Mode, keys, ledger_view, policy, principal, session, tenant};
 use crypto::id::{BackupId, OperationId};
 
-/// Acts that are not performed by a session: the login has its own tests and rows.
-const EXEMPT: &[&str] = &["session.login"];
+/// Acts that are not performed by a session: one-time tokens have their own tests and rows.
+const EXEMPT: &[&str] = &["session.login", "wrap.open"];
 
 /// Does one act as somebody. Gives the outcome's code.
 async fn perform(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -> &'static str {
@@ -153,6 +153,11 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
         "session.derive" => {
             let derive = |grant| session::derive(grant, false, Asked::default());
             code(who.act(Act::session_derive(), b"", derive).await.into_outcome())
+        }
+        "wrap.make" => {
+            let text = Some(crypto::SecretText::new("x".into()));
+            let make = |grant| app::wrap::make(grant, text, std::time::Duration::from_secs(60));
+            code(who.act(Act::wrap_text(), b"", make).await.into_outcome())
         }
         "session.read" => {
             let victim = owner.session("target").await;

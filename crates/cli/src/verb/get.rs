@@ -70,13 +70,14 @@ struct Field {
 }
 
 /// Prints a message that holds a secret, through wiped memory.
-fn print(message: &impl Serialize) -> Result<(), client::Error> {
+pub(crate) fn print(message: &impl Serialize) -> Result<(), client::Error> {
     let bytes = api::encode(message).map_err(|_| fault::invalid("the answer is no JSON", ""))?;
     output::write(bytes.expose())?;
     output::write(b"\n")
 }
 
-fn show(value: &SecretBytes, raw: bool, output: output::Output) -> Result<(), client::Error> {
+/// Shows a value: as it is into a pipe, escaped on a terminal.
+pub(crate) fn show(value: &SecretBytes, raw: bool, output: output::Output) -> Result<(), client::Error> {
     if raw || !output.terminal() {
         return output::write(value.expose());
     }

@@ -4,12 +4,10 @@ use std::path::PathBuf;
 
 use api::session::Login as Message;
 use clap::Args;
-use client::Error;
-use crypto::secret::SecretText;
 
 use crate::connect::{self, Global};
 use crate::login_file::{self, Saved};
-use crate::{exit, fault, input, private};
+use crate::{exit, fault};
 
 /// Log in with a one-time login
 #[derive(Debug, Args)]
@@ -22,7 +20,7 @@ impl Login {
     /// Trades the login, keeps the session for later commands.
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
         let client = global.anonymous()?;
-        let token = self.token()?;
+        let token = connect::token_from(self.file.as_deref(), "one-time login: ")?;
         let issued = client.sessions().login(&Message { token }).await?;
         let session = issued.session.clone();
         let pem = global.cacert_pem()?.and_then(|pem| String::from_utf8(pem).ok());
@@ -32,18 +30,5 @@ impl Login {
             format!("logged in as {} until {}; kept in {}", session.principal, session.expires_at, place.display())
         })?;
         Ok(exit::OK)
-    }
-
-    fn token(&self) -> Result<SecretText, Error> {
-        let bytes = match &self.file {
-            Some(path) if path.as_os_str() != "-" => {
-                let missing =
-                    || fault::invalid(format!("`{}` does not exist", path.display()), "name the login's file");
-                private::read(path, connect::TOKEN_BYTES_MAX)?.ok_or_else(missing)?
-            }
-            None if input::interactive() => input::hidden("one-time login: ")?.into_bytes(),
-            _ => input::stdin(4096)?,
-        };
-        connect::token(bytes)
     }
 }

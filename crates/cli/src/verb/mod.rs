@@ -37,3 +37,4 @@ pub(crate) mod status;
 pub(crate) mod tenant;
 pub(crate) mod undelete;
 pub(crate) mod versions;
+pub(crate) mod wrap;

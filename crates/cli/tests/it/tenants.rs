@@ -162,3 +162,29 @@ fn each_principal_has_a_space_of_its_own() {
         house.run(&["grant", "-", "all", bad, "--own"]).failed(2, "people/");
     }
 }
+
+#[test]
+fn a_secret_is_handed_over_once_to_somebody_without_a_login() {
+    let house = House::start();
+    house.put("db/key", b"\x00\xffbytes");
+    let token = house.run(&["wrap", "db/key", "--ttl", "10m"]).ok().text().trim().to_owned();
+    assert!(token.starts_with("aum_wrap_"), "{token}");
+    let unwrap = |args: &[&str], token: &str| {
+        let mut stranger = crate::command::aumbry(house.folder());
+        stranger.env("AUMBRY_ADDR", house.export("AUMBRY_ADDR")).env("AUMBRY_CACERT", house.export("AUMBRY_CACERT"));
+        stranger.args(args);
+        run(stranger, token.as_bytes())
+    };
+    assert_eq!(unwrap(&["unwrap"], &token).ok().out, b"\x00\xffbytes");
+    let again = unwrap(&["unwrap"], &token).failed(6, "wrap.opened");
+    assert!(again.err.contains("replace it"), "{}", again.err);
+    let listed = house.run(&["--json", "access", "list", "--path", "db/key"]).ok().json();
+    assert_eq!(listed["items"][0]["act"], "wrap.make");
+
+    let text = house.run_with(&["--json", "wrap"], b"a session's token").ok().json();
+    let opened = unwrap(&["--json", "unwrap", "-"], text["token"].as_str().unwrap()).ok().json();
+    assert_eq!(opened["text"], "a session's token");
+    house.run(&["wrap", "db/none"]).failed(5, "secret.not_found");
+    house.run(&["wrap", "db/key", "--ttl", "30d"]).failed(2, "session.invalid");
+    unwrap(&["unwrap"], "aum_ses_x").failed(2, "cli.invalid");
+}

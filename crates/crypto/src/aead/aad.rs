@@ -95,6 +95,12 @@ impl<'a> Aad<'a> {
         Self { domain: 12, fields: [Bytes(head), Long(index), Short(last as u8), None, None] }
     }
 
+    /// What is handed to the bearer of the token with this digest.
+    #[must_use]
+    pub const fn handed(tenant: TenantId, token: &'a [u8; 32]) -> Self {
+        Self { domain: 13, fields: [tenant_id(tenant), Bytes(token), None, None, None] }
+    }
+
     /// The bytes that are authenticated. For implementations of [`crate::seam::Seal`] that do not use this crate's
     /// keys; everything else passes the value on.
     #[must_use]

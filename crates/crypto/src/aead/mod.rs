@@ -46,6 +46,7 @@ pub use aad::Aad;
 pub use blob::{FORMAT_VERSION, HEADER_BYTES, Header, OVERHEAD_BYTES, OpenError};
 pub use key::{BadKey, Key, SEAL_LIMIT, SealFail, WRAPPED_KEY_BYTES};
 pub use purpose::{
-    BackupKey, CheckpointKey, Cipher, DataKey, LogKey, NameKey, Purpose, RootKey, SealKey, StateKey, TenantKey,
+    BackupKey, BearerKey, CheckpointKey, Cipher, DataKey, LogKey, NameKey, Purpose, RootKey, SealKey, StateKey,
+    TenantKey,
 };
 pub use special::{BadSignature, verify};

@@ -123,5 +123,9 @@ purpose!(
     /// The key of one backup.
     BackupKey, "backup key", 10, locked: false, LessSafeKey, expand
 );
-cold!(SealKey, RootKey, TenantKey, DataKey);
+purpose!(
+    /// The key that only the bearer of a token has ([`crate::token::bearer_key`]); seals what is handed to them.
+    BearerKey, "bearer key", 13, locked: false, (), |_| Some(())
+);
+cold!(SealKey, RootKey, TenantKey, DataKey, BearerKey);
 hot!(LogKey, StateKey, BackupKey);

@@ -37,6 +37,7 @@ mod table;
 mod target;
 mod tenant;
 mod time;
+mod wrap;
 
 pub use answer::Body;
 pub use backup::{Backups, ShownBackup, Stage};

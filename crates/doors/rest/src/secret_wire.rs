@@ -10,6 +10,7 @@ use app::code::{REQUEST_INVALID, SECRET_INVALID};
 use app::secret::{
     About, Deleted, Edit, Encoding, Fate, Item, ItemKind, MetadataEdit, Purged, Revealed, Undeleted, Written,
 };
+use app::wrap::Content;
 use app::{Changed, Page, Refusal};
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
@@ -86,6 +87,23 @@ pub(crate) fn found(revealed: Revealed, raw: bool) -> Answer {
         Ok(version) => answer.with(ETAG, version),
         Err(_unlikely) => answer,
     }
+}
+
+/// What was wrapped.
+pub(crate) fn unwrapped(content: &Content, at: app::Position) -> Answer {
+    #[derive(Serialize)]
+    struct Opened<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        secret: Option<Shown<'a>>,
+        position: api::Position,
+    }
+    let (text, secret) = match content {
+        Content::Text(text) => (Some(text.expose()), None),
+        Content::Secret(revealed) => (None, Some(Shown::of(revealed))),
+    };
+    Answer::json(&Opened { text, secret, position: position(at) })
 }
 
 /// The answer to a read of several.

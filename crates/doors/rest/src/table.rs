@@ -4,7 +4,7 @@ use crate::openapi::{Doc, query_of, schema_of};
 use crate::route::{Route, Takes};
 use crate::{
     access, apply, backup, key, ledger, open, operation, operator, policy, principal, secret, secret_batch,
-    secret_made, session, tenant,
+    secret_made, session, tenant, wrap,
 };
 use http::Method;
 
@@ -100,6 +100,7 @@ fn of_rights() -> Vec<Route> {
         DeriveSession, IssueSession, IssuedSession, Login, RenewSession, RenewedSession, RevokedSession, Session,
         SessionList,
     };
+    use api::wrap::{MadeWrap, MakeWrap, OpenWrap, OpenedWrap};
     routes! {
         POST "/api/v1/sessions:login" "session.login" session::login, Json, body Login, answer IssuedSession, open true;
             "Trades a one-time login for a session."
@@ -117,6 +118,10 @@ fn of_rights() -> Vec<Route> {
             "Shows the caller's session."
         DELETE "/api/v1/sessions/{id}" "session.revoke" session::revoke, Nothing, answer RevokedSession;
             "Ends a session at once."
+        POST "/api/v1/wraps" "wrap.make" wrap::make, Json, body MakeWrap, answer MadeWrap;
+            "Wraps a text or a secret: whoever has the token opens it, once."
+        POST "/api/v1/wraps:open" "wrap.open" wrap::open, Json, body OpenWrap, answer OpenedWrap, open true;
+            "Opens something wrapped; a second opening is refused and an alarm."
         GET "/api/v1/policies" "policy.list" policy::list, Nothing, query PageQuery, answer PolicyList;
             "Lists policies without their text."
         GET "/api/v1/policies/{name}" "policy.read" policy::get, Nothing, answer Policy;
@@ -248,6 +253,7 @@ mod tests {
             open,
             [
                 "POST /api/v1/sessions:login",
+                "POST /api/v1/wraps:open",
                 "POST /api/v1/operator:init",
                 "POST /api/v1/operator:unseal",
                 "GET /api/v1/status",

@@ -92,14 +92,14 @@ impl Ring {
             return;
         }
         let mut guard = self.keys.write();
-        let mut keys = Keys::clone(&guard);
+        // Copied only while somebody holds the older ones: there may be many tenants.
+        let keys = Arc::make_mut(&mut guard);
         for (put, place) in puts {
             keys.hold(put.tenant, put.id, put.created, *place, put.key.clone());
         }
         for (tenant, place) in dropped {
             keys.forget(*tenant, *place);
         }
-        *guard = Arc::new(keys);
     }
 }
 

@@ -1,0 +1,189 @@
+//! Many tenants on one server: what they take of its memory, and what they cost a neighbour.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::runtime::Builder;
+use tokio::task::JoinSet;
+
+use crate::aumbry::{self, Aumbry};
+use crate::drive::{self, Load};
+use crate::link::{self, Link, Peer};
+use crate::machine;
+use crate::report::{Bound, Report};
+use crate::{Fail, Plan};
+
+const SECRETS: u64 = 1_000;
+const CONNECTIONS: usize = 64;
+/// Connections that make tenants.
+const MAKERS: u64 = 8;
+/// After which time memory is looked at.
+const REST: Duration = Duration::from_secs(3);
+const MEMORY_MIB: f64 = 100.0;
+
+pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail> {
+    let core = plan.split.map(|(server, _)| server);
+    let alone = Aumbry::start(plan, "alone", core)?;
+    std::thread::sleep(REST);
+    let empty = machine::rss_anon_mib(alone.id())?;
+    let alone_token = alone.ordinary_token()?;
+    alone.fill(&alone_token, SECRETS)?;
+
+    let crowded = Aumbry::start(plan, "crowded", None)?;
+    let token = crowded.ordinary_token()?;
+    crowded.fill(&token, SECRETS)?;
+    let began = Instant::now();
+    let sessions = furnish(&crowded, plan.tenants)?;
+    report.figure(
+        "making a tenant, its owner and a first secret",
+        "ms",
+        Bound::None,
+        &[began.elapsed().as_secs_f64() * 1e3 / plan.tenants as f64],
+    );
+    std::thread::sleep(REST);
+    let mut over = |server: &Aumbry, when: &str| -> Result<(), Fail> {
+        let over = machine::rss_anon_mib(server.id())? - empty;
+        let name = format!("{} tenants, {when}: memory over an empty server", plan.tenants);
+        report.figure(&name, "MiB", Bound::AtMost(MEMORY_MIB), &[over]);
+        Ok(())
+    };
+    over(&crowded, "just made")?;
+    crowded.stop()?;
+    let crowded = Aumbry::start(plan, "crowded", core)?;
+    std::thread::sleep(REST);
+    over(&crowded, "after a start")?;
+    each_reads(&crowded, &sessions)?;
+    std::thread::sleep(REST);
+    over(&crowded, "each has read")?;
+    neighbours(plan, report, (&alone, &alone_token), (&crowded, &token))?;
+    alone.stop()?;
+    crowded.stop()
+}
+
+/// Reads of a tenant's secrets where it is alone and where it has neighbours, in turn.
+fn neighbours(plan: &Plan, report: &mut Report, alone: (&Aumbry, &str), crowded: (&Aumbry, &str)) -> Result<(), Fail> {
+    let (mut rate, mut tail, mut cost) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..plan.rounds {
+        let mut seen = Vec::new();
+        for ((server, token), name) in [(alone, "no neighbours"), (crowded, "neighbours")] {
+            let sample = drive::run(&Load {
+                peer: server.peer.clone(),
+                shape: aumbry::read_shape(token, SECRETS),
+                connections: CONNECTIONS,
+                time: plan.read_time,
+                warm_up: Duration::from_secs(1),
+                core: plan.split.map(|(_, generator)| generator),
+                process: Some(server.id()),
+                seed: 71 + round as u64,
+            })?;
+            report.sample(&format!("read of 1 KiB, {name}"), &sample);
+            seen.push(sample);
+        }
+        if let [alone, crowded] = seen.as_slice() {
+            rate.push(crowded.rate / alone.rate);
+            tail.push(crowded.p99_us / alone.p99_us);
+            cost.push(crowded.server_cpu_us / alone.server_cpu_us);
+        }
+    }
+    report.figure("read rate with neighbours / alone", "x", Bound::AtLeast(0.9), &rate);
+    report.figure("read p99 with neighbours / alone", "x", Bound::None, &tail);
+    report.figure("read server CPU with neighbours / alone", "x", Bound::AtMost(1.1), &cost);
+    Ok(())
+}
+
+/// Makes the tenants, each with an owner who logs in and writes a secret; gives the owners' session tokens.
+fn furnish(server: &Aumbry, count: u64) -> Result<Vec<String>, Fail> {
+    let owner: Arc<str> = server.owner().into();
+    by_makers(&server.peer, count, move |mut link, number| {
+        let owner = Arc::clone(&owner);
+        async move {
+            let name = format!("tenant-{number}");
+            let make = json!({ "name": name });
+            let made = call(&mut link, "POST", "/api/v1/tenants", Some(&owner), &name, &make).await?;
+            let login = json!({ "token": text(&made, "login")? });
+            let session = call(&mut link, "POST", "/api/v1/sessions:login", None, &name, &login).await?;
+            let token = text(&session, "token")?.to_owned();
+            let value = json!({ "value": "v".repeat(1024) });
+            call(&mut link, "PUT", "/api/v1/secrets/db/password", Some(&token), &name, &value).await?;
+            Ok((link, token))
+        }
+    })
+}
+
+/// Each tenant's owner reads its secret once.
+fn each_reads(server: &Aumbry, sessions: &[String]) -> Result<(), Fail> {
+    let tokens: Arc<[String]> = sessions.into();
+    let count = sessions.len() as u64;
+    by_makers(&server.peer, count, move |mut link, number| {
+        let tokens = Arc::clone(&tokens);
+        async move {
+            let token = tokens.get(number as usize).ok_or("no such tenant")?;
+            call(&mut link, "GET", "/api/v1/secrets/db/password", Some(token), "", &Value::Null).await?;
+            Ok((link, String::new()))
+        }
+    })?;
+    Ok(())
+}
+
+/// Runs `act` for every number below `count` over a few connections; gives what it answered, in their order.
+fn by_makers<F>(
+    peer: &Peer,
+    count: u64,
+    act: impl Fn(Link, u64) -> F + Clone + Send + 'static,
+) -> Result<Vec<String>, Fail>
+where
+    F: Future<Output = Result<(Link, String), Fail>> + Send + 'static,
+{
+    let mut made = Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let mut makers = JoinSet::new();
+        for first in 0..MAKERS {
+            let (peer, act) = (peer.clone(), act.clone());
+            makers.spawn(async move {
+                let (mut link, mut made) = (Link::open(&peer).await?, Vec::new());
+                for number in (first..count).step_by(MAKERS as usize) {
+                    let answer;
+                    (link, answer) = act(link, number).await?;
+                    made.push((number, answer));
+                }
+                Ok::<_, Fail>(made)
+            });
+        }
+        let mut all = Vec::new();
+        while let Some(done) = makers.join_next().await {
+            all.extend(done??);
+        }
+        Ok::<_, Fail>(all)
+    })?;
+    made.sort_unstable();
+    Ok(made.into_iter().map(|(_, answer)| answer).collect())
+}
+
+/// One call; an answer outside 2xx is an error.
+async fn call(
+    link: &mut Link,
+    method: &str,
+    route: &str,
+    token: Option<&str>,
+    key: &str,
+    body: &Value,
+) -> Result<Value, Fail> {
+    let bearer = token.map(|token| format!("Bearer {token}"));
+    let mut headers: Vec<(&str, &str)> = bearer.iter().map(|bearer| ("Authorization", bearer.as_str())).collect();
+    if method == "POST" && token.is_some() {
+        headers.push(("Idempotency-Key", key));
+    } else if token.is_none() {
+        headers.push(("Aumbry-Tenant", key));
+    }
+    let body = (!body.is_null()).then(|| body.to_string());
+    let answer = link.ask(link::request(method, route, &headers, body.as_deref()).as_bytes()).await?;
+    let body = link.body(answer);
+    if !(200..300).contains(&answer.status) {
+        return Err(format!("{method} {route}: {} {}", answer.status, String::from_utf8_lossy(body)).into());
+    }
+    Ok(serde_json::from_slice(body)?)
+}
+
+fn text<'a>(answer: &'a Value, field: &str) -> Result<&'a str, Fail> {
+    answer[field].as_str().ok_or_else(|| format!("an answer without `{field}`").into())
+}
