@@ -96,6 +96,8 @@ actions! {
     TenantWrite = "tenant.write", "tenant", [System];
     /// Delete tenants with all that is in them.
     TenantDelete = "tenant.delete", "tenant", [System];
+    /// Make a one-time login for a tenant's owner: as good as every right in it.
+    TenantLogin = "tenant.login", "tenant", [System];
     /// See what applying documents would do.
     ApplyRead = "apply.read", "apply", [System];
     /// Apply documents; each change needs its own right too.

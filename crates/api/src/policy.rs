@@ -68,6 +68,9 @@ pub struct Explain {
     /// Whether it would come over TLS; as this request otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<bool>,
+    /// Whether it would say which version it replaces: `context.cas`.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub cas: bool,
 }
 
 /// Whether a principal may do something, and why.
@@ -128,6 +131,10 @@ pub struct PolicyDifference {
     pub principals: usize,
     /// About how many acts on things each.
     pub probes: usize,
+    /// Policies that come or go, or statements of them (`#n`), whose conditions were judged for one case only: what they change
+    /// may be more than stands here.
+    #[serde(default)]
+    pub conditional: Vec<String>,
 }
 
 /// An access that a change would give or take.
@@ -154,6 +161,9 @@ pub struct WhoMay {
     /// What it would be done to, as in a question to `policies:explain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+    /// Whether it would say which version it replaces: `context.cas`.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub cas: bool,
 }
 
 /// Those who may, by name.

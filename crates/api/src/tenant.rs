@@ -29,6 +29,14 @@ pub struct CreateTenant {
     pub limits: TenantLimits,
 }
 
+/// Makes a one-time login for a tenant's owner.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoginToTenant {
+    /// The tenant's name.
+    pub name: String,
+}
+
 /// Changes a tenant; what is absent stays as it is.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -82,7 +90,7 @@ pub struct Tenant {
     pub created_at: Timestamp,
 }
 
-/// A new tenant with the one-time login of its owner, shown this once.
+/// A tenant with a one-time login of its owner, shown this once.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct CreatedTenant {
     /// The tenant.

@@ -4,6 +4,7 @@ use access::{Action, Part, PolicyName, PrincipalName, Resource};
 use crypto::id::SessionId;
 use ledger::code::REQUEST_INVALID;
 use ledger::{Path, Prefix, Refusal};
+use std::sync::LazyLock;
 
 /// How an act goes: decides what is checked before it and where its row stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -139,6 +140,8 @@ acts! {
     TENANT_LIST = "tenant.list", [TenantRead], Read, cluster;
     /// Make a tenant.
     TENANT_CREATE = "tenant.create", [TenantWrite], Mint, cluster;
+    /// Make a one-time login for a tenant's owner.
+    TENANT_LOGIN = "tenant.login", [TenantLogin], Mint, cluster;
     /// Suspend, resume or limit a tenant.
     TENANT_CHANGE = "tenant.change", [TenantWrite], Change, cluster, urgent;
     /// Delete a tenant.
@@ -165,6 +168,19 @@ acts! {
     OPERATOR_CANCEL = "operator.cancel", [SealAdmin], Change, cluster, urgent;
     /// Ask what became of an operation.
     OPERATION_READ = "operation.read", [OperationOwn], Read;
+}
+
+/// Whether a right is one over the whole house, so that in another tenant nobody has it, whatever policies say there.
+pub(crate) fn over_the_house(right: Action) -> bool {
+    static ALL: LazyLock<Vec<Action>> = LazyLock::new(|| {
+        let only = |right: &Action| {
+            let mut acts = ACTS.iter().filter(|kind| kind.rights.contains(right)).peekable();
+            acts.peek().is_some() && acts.all(|kind| kind.cluster)
+        };
+        let wide = |right: &Action| *right == Action::LedgerEntries || only(right);
+        Action::ALL.iter().copied().filter(wide).collect()
+    });
+    ALL.contains(&right)
 }
 
 /// What an act is done to.
@@ -498,6 +514,11 @@ impl Act {
     /// Make a tenant.
     pub fn tenant_create(name: &str) -> Result<Act, Refusal> {
         Act::tenant(&TENANT_CREATE, name)
+    }
+
+    /// Make a one-time login for a tenant's owner.
+    pub fn tenant_login(name: &str) -> Result<Act, Refusal> {
+        Act::tenant(&TENANT_LOGIN, name)
     }
 
     /// Suspend, resume or limit a tenant.

@@ -274,7 +274,7 @@ impl App {
 
     /// Rights over the whole cluster are the home tenant's only.
     pub(crate) fn beyond(&self, right: Action, facts: &SessionFacts) -> bool {
-        right == Action::LedgerEntries && facts.tenant != self.0.parts.home
+        facts.tenant != self.0.parts.home && crate::act::over_the_house(right)
     }
 
     /// Runs a change where nobody can cut it short.

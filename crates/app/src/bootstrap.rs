@@ -7,7 +7,7 @@ use crate::grant::{Authorized, Done, bug};
 use crate::session::{Issued, issue_command, issued};
 use access::limits::{LOGIN_TTL_MAX, SESSION_TTL_DEFAULT};
 use access::login::{self, IssueLogin, StoredLogin};
-use access::principal::{BootstrapOwner, record_name};
+use access::principal::{BootstrapOwner, PutPrincipal, record_name};
 use access::session::{self, Ttl};
 use access::{Action, Principal, RequestContext, SessionFacts};
 use crypto::id::{EntityId, TenantId};
@@ -41,24 +41,31 @@ pub async fn home(ledger: &Ledger) -> Result<TenantId, Refusal> {
 /// Makes the owner of the home tenant at the first start, with a one-time login for whoever runs the server.
 ///
 /// As long as nobody has logged in, each start gives a fresh login, so that one lost with a crash is no loss;
-/// afterwards `None`. The caller leaves the token in a file that only the server's user can read.
-pub async fn owner_login(app: &App) -> Result<Option<SecretText>, Refusal> {
+/// afterwards `None`, unless it is wanted `anew`: then the owner is enabled, has its role, and gets one in any case. The
+/// caller leaves the token in a file that only the server's user can read.
+pub async fn owner_login(app: &App, anew: bool) -> Result<Option<SecretText>, Refusal> {
     let (ledger, home) = (&app.parts().ledger, app.parts().home);
     let name = BootstrapOwner::name()?;
-    let there = ledger.record(home, &record_name(&name)).await?.is_some();
+    let there = ledger.record(home, &record_name(&name)).await?;
+    let there = there.map(|record| Principal::decode(&record)).transpose().map_err(damaged)?;
     let used = !ledger.children(home, RecordKind::SESSION, &[], None, 1).await?.is_empty()
         || ledger.record(home, &session::swept_record_name()).await?.is_some();
-    if there && used {
+    if there.is_some() && used && !anew {
         return Ok(None);
     }
-    let entropy = &*app.parts().entropy;
-    let mut commands: Vec<Box<dyn Command>> = Vec::new();
-    if !there {
-        let entity = EntityId::generate(app.now(), entropy).map_err(no_entropy)?;
-        commands.push(Box::new(BootstrapOwner::new(entity)));
-    }
-    let (wait, life) = (Ttl::login(LOGIN_TTL_MAX)?, Ttl::session(SESSION_TTL_DEFAULT)?);
-    commands.push(Box::new(IssueLogin::mint(name, wait, life, entropy).map_err(no_entropy)?));
+    let entity = EntityId::generate(app.now(), &*app.parts().entropy).map_err(no_entropy)?;
+    let mut commands: Vec<Box<dyn Command>> = match there {
+        None => vec![Box::new(BootstrapOwner::new(entity))],
+        Some(there) if anew => {
+            let mut roles: Vec<String> = there.roles.iter().map(|role| role.to_string()).collect();
+            if !there.is_owner() {
+                roles.push(access::OWNER.to_owned());
+            }
+            vec![Box::new(PutPrincipal::new(name, &roles, false, entity)?)]
+        }
+        Some(_) => Vec::new(),
+    };
+    commands.push(Box::new(login_command(app)?));
     let mut receipt = submit(app, "bootstrap.owner_login", commands).await?;
     let token = receipt.replies.pop().ok_or_else(|| bug("a commit without an answer"))?;
     token.into_text().map(Some).map_err(|_: SecretBytes| bug("a login token that is no text"))
@@ -81,11 +88,14 @@ pub async fn dev_session(app: &App, life: Duration) -> Result<Issued, Refusal> {
 
 /// Commands that give a tenant its owner; the answer of the last one is the owner's one-time login.
 pub(crate) fn owner_commands(app: &App) -> Result<Vec<Box<dyn Command>>, Refusal> {
-    let entropy = &*app.parts().entropy;
-    let owner = EntityId::generate(app.now(), entropy).map_err(no_entropy)?;
+    let owner = EntityId::generate(app.now(), &*app.parts().entropy).map_err(no_entropy)?;
+    Ok(vec![Box::new(BootstrapOwner::new(owner)), Box::new(login_command(app)?)])
+}
+
+/// The command that makes a one-time login for a tenant's owner.
+pub(crate) fn login_command(app: &App) -> Result<IssueLogin, Refusal> {
     let (wait, life) = (Ttl::login(LOGIN_TTL_MAX)?, Ttl::session(SESSION_TTL_DEFAULT)?);
-    let login = IssueLogin::mint(BootstrapOwner::name()?, wait, life, entropy).map_err(no_entropy)?;
-    Ok(vec![Box::new(BootstrapOwner::new(owner)), Box::new(login)])
+    IssueLogin::mint(BootstrapOwner::name()?, wait, life, &*app.parts().entropy).map_err(no_entropy)
 }
 
 /// Commits in the server's own name, with a row like any request.

@@ -48,7 +48,7 @@ impl Global {
 
     /// The same in another tenant.
     pub(crate) fn client_for(&self, tenant: Option<&str>) -> Result<Client, Error> {
-        let saved = login_file::load()?;
+        let saved = login_file::load(tenant.or(self.tenant()))?;
         let mut options = self.options(saved.as_ref())?;
         options.token = match self.given_token()? {
             Some(token) => {
@@ -66,7 +66,7 @@ impl Global {
 
     /// A client without a token, for what is open to everybody.
     pub(crate) fn anonymous(&self) -> Result<Client, Error> {
-        Client::new(self.options(login_file::load()?.as_ref())?)
+        Client::new(self.options(login_file::load(self.tenant())?.as_ref())?)
     }
 
     /// The tenant that was named; an empty name is none.

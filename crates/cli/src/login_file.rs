@@ -1,8 +1,8 @@
-//! The saved login: one file of mode 0600 in the user's configuration folder.
+//! Saved logins: files of mode 0600 in the user's configuration folder, one for each tenant of a server.
 //!
-//! It belongs to one address; its token goes nowhere else, and there it opens the tenant it was minted in and no other.
+//! Each belongs to one address; its token goes nowhere else, and there it opens the tenant it was minted in and no other.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use client::Error;
 use crypto::secret::SecretText;
@@ -53,25 +53,50 @@ impl Saved {
     }
 }
 
-/// Reads the saved login, if there is one.
-pub(crate) fn load() -> Result<Option<Saved>, Error> {
-    let Some(bytes) = private::read(&place(), BYTES_MAX)? else { return Ok(None) };
-    let broken = || fault::invalid(format!("`{}` cannot be read", place().display()), "remove it and log in again");
+/// Reads the saved login: the one for the tenant that is named, if there is one, else the first that was made.
+pub(crate) fn load(tenant: Option<&str>) -> Result<Option<Saved>, Error> {
+    let beside = tenant.and_then(beside).map(|place| read(&place)).transpose()?.flatten();
+    match beside {
+        Some(saved) => Ok(Some(saved)),
+        None => read(&place()),
+    }
+}
+
+fn read(place: &Path) -> Result<Option<Saved>, Error> {
+    let Some(bytes) = private::read(place, BYTES_MAX)? else { return Ok(None) };
+    let broken = || fault::invalid(format!("`{}` cannot be read", place.display()), "remove it and log in again");
     serde_json::from_slice(bytes.expose()).map(Some).map_err(|_| broken())
 }
 
-/// Keeps a login in place of the one before; gives the file's name.
+/// Keeps a login in place of the one before; beside it, where that is one to another tenant of the same server. Gives the file's
+/// name.
 pub(crate) fn save(saved: &Saved) -> Result<PathBuf, Error> {
     private::folder("")?;
     let bytes = api::encode(saved).map_err(|_| fault::invalid("the login cannot be written", ""))?;
-    private::write(&place(), bytes.expose())?;
-    Ok(place())
+    let elsewhere =
+        read(&place()).ok().flatten().filter(|there| there.addr == saved.addr && there.tenant != saved.tenant);
+    let beside = elsewhere.and_then(|_| beside(saved.tenant.as_deref().unwrap_or(HOME)));
+    let place = beside.unwrap_or_else(place);
+    private::write(&place, bytes.expose())?;
+    Ok(place)
+}
+
+fn folder() -> PathBuf {
+    server::config::Environment::of_process().configuration_folder()
 }
 
 fn place() -> PathBuf {
-    server::config::Environment::of_process().configuration_folder().join("login.json")
+    folder().join("login.json")
 }
 
+/// Where a login to this tenant lies beside another.
+fn beside(tenant: &str) -> Option<PathBuf> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    tenant.bytes().all(plain).then(|| folder().join(format!("login-{tenant}.json")))
+}
+
+/// The tenant of a login that named none.
+const HOME: &str = "main";
 const BYTES_MAX: u64 = 1024 * 1024;
 
 #[cfg(test)]

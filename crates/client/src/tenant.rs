@@ -1,7 +1,7 @@
 //! Calls about tenants.
 
 use api::policy::PageQuery;
-use api::tenant::{ChangeTenant, CreateTenant, CreatedTenant, Tenant, TenantChanged, TenantList};
+use api::tenant::{ChangeTenant, CreateTenant, CreatedTenant, LoginToTenant, Tenant, TenantChanged, TenantList};
 use reqwest::Method;
 
 use crate::path::check_name;
@@ -23,6 +23,11 @@ impl Tenants<'_> {
     /// Makes a tenant; the answer holds the one-time login of its owner.
     pub async fn create(&self, message: &CreateTenant) -> Result<CreatedTenant, Error> {
         self.0.change(Method::POST, Target::noun("tenants"), Some(message)).await
+    }
+
+    /// Makes a one-time login for a tenant's owner.
+    pub async fn login(&self, message: &LoginToTenant) -> Result<CreatedTenant, Error> {
+        self.0.change(Method::POST, Target::noun("tenants:login"), Some(message)).await
     }
 
     /// Reads a tenant.

@@ -98,10 +98,15 @@ async fn stand(warden: &Warden) -> Result<(), StartError> {
     let head = storage.head(SHARD).await?;
     let roots = ledger::wrapped_roots(&**storage, SHARD).await?;
     let set = roots.last().map(|root| SharesSeal::set_of(root)).transpose();
+    let offered = places.data.join("seal.shares");
     let set = set.map_err(|error| StartError::new(api::Class::Corrupt, "serve.damaged", error, "restore a backup"))?;
     match set.flatten() {
         Some(set) => return warden.wait(Shut::Wanting(Gathering::new(set))).await,
-        None if head.0 == 0 && config.seal.kind == SealKind::Shares => return warden.wait(Shut::Unbegun(None)).await,
+        None if head.0 == 0 && (config.seal.kind == SealKind::Shares || offered.exists()) => {
+            // Shares may be handed out from now on: no later start makes a key file instead of them.
+            files::replace_private(&offered, b"this folder begins with shares of a key: aumbry operator init\n")?;
+            return warden.wait(Shut::Unbegun(None)).await;
+        }
         None => {}
     }
     let (seal, found) = KeyFileSeal::open(&places.seal, &*seams.entropy, head.0 == 0).map_err(StartError::seal)?;

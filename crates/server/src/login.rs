@@ -1,7 +1,7 @@
 //! The owner's one-time login, in a file of the server until somebody has used it.
 
+use crate::build::Ground;
 use crate::files;
-use crate::places::Places;
 use crate::start_error::StartError;
 use app::App;
 use crypto::{SecretBytes, SecretText};
@@ -10,8 +10,9 @@ use crypto::{SecretBytes, SecretText};
 const LOGIN_BYTES_MAX: u64 = 1024;
 
 /// Keeps the owner's one-time login in its file until somebody has used it. Gives one that was made just now.
-pub(crate) async fn leave_login(app: &App, places: &Places) -> Result<Option<SecretText>, StartError> {
-    match app::bootstrap::owner_login(app).await? {
+pub(crate) async fn leave_login(app: &App, ground: &Ground) -> Result<Option<SecretText>, StartError> {
+    let places = &ground.places;
+    match app::bootstrap::owner_login(app, ground.config.init.owner_login).await? {
         Some(token) => {
             if let Some(folder) =
                 places.login.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())

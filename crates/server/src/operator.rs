@@ -113,7 +113,7 @@ impl Warden {
 
     /// What each start does before requests come in. A server that operators wait for is not shut again on its account.
     async fn settle_in(&self, app: &App) -> Option<SecretText> {
-        let login = leave_login(app, &self.ground.places).await.unwrap_or_else(|error| {
+        let login = leave_login(app, &self.ground).await.unwrap_or_else(|error| {
             tracing::error!(%error, "the owner's one-time login could not be left in its file");
             None
         });
@@ -245,7 +245,14 @@ fn recipients(split: &Split) -> Result<Vec<age::Recipient>, Refusal> {
     let read = |(at, text): (usize, &String)| {
         text.parse().map_err(|bad: age::BadRecipient| wrong(format!("recipient {} is {bad}", at.saturating_add(1))))
     };
-    split.recipients.iter().enumerate().map(read).collect()
+    let all: Vec<age::Recipient> = split.recipients.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    for (at, recipient) in all.iter().enumerate() {
+        if all.iter().take(at).any(|earlier| earlier == recipient) {
+            let why = "is named twice; whoever has that key would hold more than one share";
+            return Err(wrong(format!("recipient {} {why}", at.saturating_add(1))));
+        }
+    }
+    Ok(all)
 }
 
 /// How far a gathering is.

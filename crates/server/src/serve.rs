@@ -165,7 +165,7 @@ async fn live(loaded: &Loaded, environment: &Environment, dev: bool) -> Result<E
     tokio::spawn(obey_signals(tell, signals()?, built.identity.clone()));
     let mut text = greeting(&built, &places);
     if let Some(inside) = built.inside() {
-        leave_login(&inside.app, &places).await?;
+        leave_login(&inside.app, &built.warden.ground).await?;
         let login = places.login.exists();
         if initialise(&loaded.config, &inside.app).await? {
             tracing::info!("the configured documents were applied");

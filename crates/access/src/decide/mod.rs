@@ -70,14 +70,23 @@ pub struct Decider {
     unevaluable: AtomicU64,
 }
 
-/// Whether an owner who asks from there and then as this request does may still mend the policy. What would make it no
-/// is not to be put into force: nobody could take it back.
+/// Whether an owner who asks from where this request does may still mend the policy, now and at any time. What would make it
+/// no is not to be put into force: nobody could take it back.
 pub fn owner_may_mend(snapshot: Snapshot, asks: &SessionFacts, name: &PolicyName, cx: &RequestContext) -> bool {
     let mut owner = asks.clone();
     owner.roles = Arc::from([Box::from(OWNER)]);
+    let mends = Resource::Policy(name.clone());
+    let known = Known::new(0, 0, &owner);
+    // What looks at the time says yes now and no later.
+    let candidates = snapshot.candidates(known.subject(), Action::PolicyWrite, &mends);
+    let mut forbids =
+        candidates.iter().filter_map(|number| snapshot.statement(*number)).filter(|found| found.forbids());
+    if forbids.any(|forbid| forbid.condition.as_ref().is_some_and(|condition| condition.uses_now)) {
+        return false;
+    }
     let trial = Decider::new();
     trial.install(owner.tenant, Arc::new(snapshot));
-    trial.decide(&owner, Action::PolicyWrite, &Resource::Policy(name.clone()), cx).is_allow()
+    trial.decide(&owner, Action::PolicyWrite, &mends, cx).is_allow()
 }
 
 /// A snapshot in use. Its serial is unique in this process, so nothing remembered under another can be taken for it.

@@ -5,6 +5,7 @@ use super::parse::ValidPolicy;
 use super::probe::{self, Probe};
 use super::record::StoredPolicy;
 use super::snapshot::Snapshot;
+use super::statement::Statement;
 use crate::limits::{POLICIES_MAX, STATEMENTS_MAX};
 use crate::name::PolicyName;
 use ledger::code::{self, Refusal};
@@ -139,6 +140,23 @@ impl PolicyStore {
         let old = changes.iter().filter_map(|(name, _)| self.policies.get(name).and_then(Stored::valid));
         let new = || changes.iter().filter_map(|(_, policy)| policy.as_deref());
         probe::probes(old.chain(new()), built_in::all().iter().map(|policy| &**policy).chain(own()).chain(new()))
+    }
+
+    /// Rules of these changes, coming or going, with conditions that one case does not settle: on the resource, on where a
+    /// request comes from, on the time.
+    pub fn conditional(&self, changes: &[(PolicyName, Option<Arc<ValidPolicy>>)]) -> Vec<String> {
+        let old = changes.iter().filter_map(|(name, _)| self.policies.get(name).and_then(Stored::valid));
+        let new = changes.iter().filter_map(|(_, policy)| policy.as_deref());
+        let unsettled = |statement: &&Arc<Statement>| {
+            statement.condition.as_ref().is_some_and(|condition| condition.uses_resource || condition.uses_context)
+        };
+        let mut rules: Vec<String> = old
+            .chain(new)
+            .flat_map(|policy| policy.statements().iter().filter(unsettled).map(|found| found.rule.to_string()))
+            .collect();
+        rules.sort_unstable();
+        rules.dedup();
+        rules
     }
 
     /// The store as it would be after these changes. Errors: as [`PolicyStore::check`].

@@ -52,6 +52,8 @@ pub struct Question {
     pub at: Option<WallMs>,
     /// Over TLS or not; as the question comes otherwise.
     pub tls: Option<bool>,
+    /// Whether it says which version it replaces: `context.cas`.
+    pub cas: bool,
 }
 
 /// What a session of the principal would be told.
@@ -146,8 +148,8 @@ fn mendable(grant: &Authorized, store: &PolicyStore, changes: &[PolicyChange]) -
     let trial = store.with(&pairs)?;
     for change in changes.iter().filter(|change| change.policy.is_some()) {
         if !owner_may_mend(trial.snapshot(0), &grant.facts, &change.name, &grant.circumstances) {
-            let why = "with it the owner could not mend policies any more, from where you are and now; name the acts or \
-                       the folder";
+            let why = "with it the owner could not mend policies any more, from where you are, now or at some time; name the \
+                       acts or the folder, not `policy.write`";
             return Err(Refusal::new(&POLICY_INVALID, why));
         }
     }

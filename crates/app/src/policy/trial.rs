@@ -54,6 +54,8 @@ pub struct Difference {
     pub principals: usize,
     /// How many acts on how many things each.
     pub probes: usize,
+    /// Rules that come or go whose conditions were judged for one case only: what they change may be more.
+    pub conditional: Vec<String>,
 }
 
 /// A principal that may do something.
@@ -109,7 +111,7 @@ impl Judge {
         let principal = principal::find(grant, &question.principal).await?;
         let asked = grant.circumstances;
         let circumstances = RequestContext {
-            cas: false,
+            cas: question.cas,
             source_ip: question.source_ip.unwrap_or(asked.source_ip),
             now: question.at.unwrap_or(asked.now),
             tls: question.tls.unwrap_or(asked.tls),
@@ -155,7 +157,8 @@ pub async fn diff(grant: Authorized, changes: Changes) -> Result<Difference, Ref
         return Err(Refusal::new(&REQUEST_INVALID, why));
     }
     let (old, new) = (Judge::over(&grant, &before), Judge::over(&grant, &before.with(&changes)?));
-    let mut difference = Difference { altered: Vec::new(), principals: principals.len(), probes: probes.len() };
+    let (count, conditional) = (principals.len(), before.conditional(&changes));
+    let mut difference = Difference { altered: Vec::new(), principals: count, probes: probes.len(), conditional };
     for principal in &principals {
         for probe in &probes {
             difference.altered.extend(altered(&grant, principal, probe, (&old, &new)));
@@ -178,11 +181,12 @@ fn altered(grant: &Authorized, principal: &Principal, probe: &Probe, (old, new):
 }
 
 /// The principals that may do something, by name.
-pub async fn who(grant: Authorized, action: Action, resource: Resource) -> Result<Vec<Who>, Refusal> {
+pub async fn who(grant: Authorized, action: Action, resource: Resource, cas: bool) -> Result<Vec<Who>, Refusal> {
     let judge = Judge::in_force(&grant);
+    let circumstances = RequestContext { cas, ..grant.circumstances };
     let mut found = Vec::new();
     for principal in principals(&grant).await? {
-        let told = judge.ask(&grant, &principal, (action, &resource), &grant.circumstances);
+        let told = judge.ask(&grant, &principal, (action, &resource), &circumstances);
         if told.allowed {
             found.push(Who { principal: principal.name.as_str().to_owned(), rules: told.rules });
         }

@@ -10,6 +10,7 @@ use ledger::code::TENANT_QUOTA;
 use ledger::{Path, Prefix, Refusal};
 use quick_cache::sync::Cache;
 use secrets::Secret;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -17,18 +18,22 @@ use tokio::sync::Mutex;
 /// Secrets of tenants that have a limit, counted now and then.
 #[derive(Debug)]
 pub(crate) struct Counts {
-    known: Cache<TenantId, Arc<Mutex<Option<Count>>>>,
+    known: Cache<TenantId, Arc<Mutex<Count>>>,
 }
 
 /// A count, with what was let through since.
-#[derive(Clone, Copy, Debug)]
+#[derive(Default, Debug)]
 struct Count {
-    at: Duration,
-    secrets: u64,
+    /// When it was counted, and how many there were.
+    counted: Option<(Duration, u64)>,
+    /// What was let through lately: a count made meanwhile may not have seen it.
+    lately: VecDeque<(Duration, u64)>,
 }
 
 /// How long a count is believed; what is made in between is added to it.
 const BELIEVED: Duration = Duration::from_secs(60);
+/// A write that was let through stands in the store after this time, or never will.
+const LATELY: Duration = Duration::from_secs(10);
 
 impl Counts {
     pub(crate) fn new() -> Counts {
@@ -58,18 +63,22 @@ pub(super) async fn room_for(grant: &Authorized, paths: &[Path]) -> Result<(), R
     // One count at a time, and one decision: two writers do not both take the last place.
     let mut slot = slot.lock().await;
     let now = app.parts().clock.monotonic();
-    let held = slot.filter(|count| now.saturating_sub(count.at) < BELIEVED);
-    let held = match held {
+    slot.lately.retain(|(at, _)| now.saturating_sub(*at) < LATELY);
+    let held = match slot.counted.filter(|(at, _)| now.saturating_sub(*at) < BELIEVED) {
         Some(held) => held,
-        None => Count { at: now, secrets: count(app, tenant, max).await? },
+        None => {
+            let lately: u64 = slot.lately.iter().map(|(_, new)| new).sum();
+            (now, count(app, tenant, max).await?.saturating_add(lately))
+        }
     };
-    let after = held.secrets.saturating_add(new);
+    let after = held.1.saturating_add(new);
     if after > max {
-        // What was destroyed meanwhile makes room at once for whoever asks next.
-        *slot = None;
+        // What was destroyed meanwhile makes room for whoever asks next.
+        slot.counted = None;
         return Err(Refusal::new(&TENANT_QUOTA, format!("the tenant may have {max} secrets")));
     }
-    *slot = Some(Count { secrets: after, ..held });
+    slot.counted = Some((held.0, after));
+    slot.lately.push_back((now, new));
     Ok(())
 }
 

@@ -99,6 +99,24 @@ pub async fn create(grant: Authorized, limits: TenantLimits) -> Result<Changed<C
     Ok(Changed { what: Created { tenant, login }, position, replayed })
 }
 
+/// Makes a fresh one-time login for the owner of the tenant the act names: after a restore, or where the last one was lost.
+///
+/// Errors: `tenant.not_found`, `tenant.invalid` for the house's own, `principal.not_found`, `principal.disabled` (nothing
+/// happened).
+pub async fn login(grant: Authorized) -> Result<Changed<Created>, Refusal> {
+    let name = grant.tenant_named()?.to_owned();
+    if name == crate::bootstrap::HOME {
+        let why = "its owner gets a fresh login by `aumbry serve --owner-login`, from whoever runs the server";
+        return Err(Refusal::new(&TENANT_INVALID, why));
+    }
+    let tenant = find(&grant, &name).await?;
+    let command = crate::bootstrap::login_command(&grant.app)?;
+    let receipt = grant.submit_in(tenant.id, Actor::SYSTEM, vec![Box::new(command)]).await?;
+    let Done { reply, position, replayed } = Done::of(receipt)?;
+    let login = reply.into_text().map_err(|_| bug("a login token that is no text"))?;
+    Ok(Changed { what: Created { tenant: tenant.into(), login }, position, replayed })
+}
+
 /// Shows the tenant the act names. Errors: `tenant.not_found`.
 pub async fn get(grant: Authorized) -> Result<Shown, Refusal> {
     find(&grant, grant.tenant_named()?).await.map(Shown::from)

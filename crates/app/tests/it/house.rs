@@ -151,7 +151,7 @@ pub(crate) async fn open(storage: Arc<dyn Storage>, clock: Arc<ManualClock>, see
 impl House {
     /// The owner of the home tenant, logged in.
     pub(crate) async fn owner(&self) -> Caller<'_> {
-        let token = app::bootstrap::owner_login(&self.app).await.unwrap().expect("first login");
+        let token = app::bootstrap::owner_login(&self.app, false).await.unwrap().expect("first login");
         self.login(token, None).await
     }
 

@@ -29,6 +29,11 @@ async fn perform(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -> &
             code(who.act(act, b"", |grant| secret::search(grant, secret::Search::default())).await.into_outcome())
         }
         "secret.write" => code(who.put(&at, "w").await),
+        "wrap.make" => {
+            let text = Some(crypto::SecretText::new("x".into()));
+            let make = |grant| app::wrap::make(grant, text, std::time::Duration::from_secs(60));
+            code(who.act(Act::wrap_text(), b"", make).await.into_outcome())
+        }
         "secret.patch" => {
             owner.put(&at, "{}").await.unwrap();
             let patch = crypto::SecretBytes::from_slice(b"{\"a\":1}");
@@ -111,6 +116,7 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
                 source_ip: None,
                 at: None,
                 tls: None,
+                cas: false,
             };
             code(who.act(Act::policy_explain(), b"", |grant| policy::explain(grant, question)).await.into_outcome())
         }
@@ -124,7 +130,7 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
         }
         "policy.who" => {
             let resource = app::Resource::Secret(path("m"));
-            let ask = |grant| policy::who(grant, Action::SecretRead, resource);
+            let ask = |grant| policy::who(grant, Action::SecretRead, resource, false);
             code(who.act(Act::policy_who(), b"", ask).await.into_outcome())
         }
         "policy.write" => {
@@ -153,11 +159,6 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
         "session.derive" => {
             let derive = |grant| session::derive(grant, false, Asked::default());
             code(who.act(Act::session_derive(), b"", derive).await.into_outcome())
-        }
-        "wrap.make" => {
-            let text = Some(crypto::SecretText::new("x".into()));
-            let make = |grant| app::wrap::make(grant, text, std::time::Duration::from_secs(60));
-            code(who.act(Act::wrap_text(), b"", make).await.into_outcome())
         }
         "session.read" => {
             let victim = owner.session("target").await;
@@ -211,6 +212,10 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
         "tenant.read" => {
             let act = Act::tenant_read("kept").unwrap();
             code(who.act(act, b"", tenant::get).await.into_outcome())
+        }
+        "tenant.login" => {
+            let act = Act::tenant_login("kept").unwrap();
+            code(who.act(act, b"", tenant::login).await.into_outcome())
         }
         "tenant.change" => {
             let change = tenant::Change { suspended: Some(true), limits: None };

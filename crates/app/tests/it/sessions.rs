@@ -8,7 +8,7 @@ use std::time::Duration;
 #[tokio::test]
 async fn a_one_time_login_opens_once() {
     let house = house().await;
-    let token = app::bootstrap::owner_login(&house.app).await.unwrap().unwrap();
+    let token = app::bootstrap::owner_login(&house.app, false).await.unwrap().unwrap();
     let text = token.expose().to_owned();
     let owner = house.login(token, None).await;
     owner.put("a", "v").await.unwrap();
@@ -25,14 +25,14 @@ async fn a_one_time_login_opens_once() {
         let refused = session::login(&house.app, arrival, SecretText::new(bad.to_owned())).await;
         assert_eq!(code(refused.into_outcome()), "auth.login_refused");
     }
-    assert!(app::bootstrap::owner_login(&house.app).await.unwrap().is_none(), "no second owner login");
+    assert!(app::bootstrap::owner_login(&house.app, false).await.unwrap().is_none(), "no second owner login");
 }
 
 #[tokio::test]
 async fn a_login_lost_before_it_was_used_is_made_again() {
     let house = house().await;
-    app::bootstrap::owner_login(&house.app).await.unwrap().unwrap();
-    let token = app::bootstrap::owner_login(&house.app).await.unwrap().unwrap();
+    app::bootstrap::owner_login(&house.app, false).await.unwrap().unwrap();
+    let token = app::bootstrap::owner_login(&house.app, false).await.unwrap().unwrap();
     house.login(token, None).await.put("a", "v").await.unwrap();
 }
 
@@ -154,7 +154,7 @@ async fn sessions_policies_and_secrets_outlive_a_restart() {
     assert_eq!(owner.get("a/b").await.unwrap(), "v");
     assert_eq!(friend.get("a/b").await.unwrap(), "v");
     assert_eq!(code(friend.put("a/b", "w").await), "policy.denied");
-    assert!(app::bootstrap::owner_login(&second.app).await.unwrap().is_none());
+    assert!(app::bootstrap::owner_login(&second.app, false).await.unwrap().is_none());
 }
 
 #[tokio::test]

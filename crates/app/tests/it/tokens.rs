@@ -184,7 +184,7 @@ async fn a_sweep_forgets_what_is_over_and_brings_no_first_login_back() {
     assert!(own(&owner).await.is_ok());
     house.pass(24 * 3_600_000);
     assert_eq!(session::sweep(&house.app).await.unwrap(), 2);
-    assert!(app::bootstrap::owner_login(&house.app).await.unwrap().is_none(), "the owner has logged in before");
+    assert!(app::bootstrap::owner_login(&house.app, false).await.unwrap().is_none(), "the owner has logged in before");
 }
 
 /// Makes a principal of another tenant out of an identity of the house's own.

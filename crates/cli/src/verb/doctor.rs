@@ -43,7 +43,7 @@ impl Checks {
 pub(crate) async fn run(global: &Global) -> fault::Outcome {
     let mut checks = Checks::default();
     configuration(&mut checks);
-    login(&mut checks);
+    login(&mut checks, global.tenant());
     let failure = server(global, &mut checks).await.err();
     if let Some(error) = &failure {
         // A server that refuses the session has answered.
@@ -89,8 +89,8 @@ fn configuration(checks: &mut Checks) {
     }
 }
 
-fn login(checks: &mut Checks) {
-    match login_file::load() {
+fn login(checks: &mut Checks, tenant: Option<&str>) {
+    match login_file::load(tenant) {
         Ok(Some(saved)) => checks.add("saved login", Health::Good, format!("{} at {}", saved.session, saved.addr)),
         Ok(None) => checks.add("saved login", Health::Note, "none; `aumbry login` makes one"),
         Err(error) => checks.failed("saved login", &error),

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use api::tenant::{ChangeTenant, CreateTenant, Tenant as Item, TenantChanged, TenantLimits, TenantList};
+use api::tenant::{
+    ChangeTenant, CreateTenant, CreatedTenant, LoginToTenant, Tenant as Item, TenantChanged, TenantLimits, TenantList,
+};
 use clap::{Args, Subcommand};
 use client::{Client, Error};
 
@@ -18,6 +20,14 @@ pub(crate) enum Tenant {
         name: String,
         #[command(flatten)]
         limits: Limits,
+        /// Write the login to this file, with mode 0600
+        #[arg(long, short, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Make a one-time login for a tenant's owner: after a restore, or where the last one was lost
+    Login {
+        /// Name of the tenant
+        name: String,
         /// Write the login to this file, with mode 0600
         #[arg(long, short, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -77,24 +87,10 @@ impl Tenant {
         match self {
             Self::Create { name, limits, out } => {
                 let made = client.tenants().create(&CreateTenant { name, limits: limits.message() }).await?;
-                let tenant = &made.tenant;
-                let next = format!("log in with: aumbry --tenant {} login FILE", tenant.name);
-                let note = format!("{} is {}; {next}", tenant.name, tenant.id);
-                match out {
-                    Some(file) => {
-                        private::write(&file, made.login.expose().as_bytes())?;
-                        output.answer(tenant, |_| note)?;
-                    }
-                    None if output.json => {
-                        let message = api::encode(&made).map_err(|_| fault::invalid("the answer is no JSON", ""))?;
-                        output::write(&[message.expose(), b"\n"].concat())?;
-                    }
-                    None => {
-                        output::note(&note);
-                        output::write(made.login.expose().as_bytes())?;
-                        output::write(b"\n")?;
-                    }
-                }
+                hand_over(&made, out, output)?;
+            }
+            Self::Login { name, out } => {
+                hand_over(&client.tenants().login(&LoginToTenant { name }).await?, out, output)?;
             }
             Self::List => list(&client, output).await?,
             Self::Get { name } => {
@@ -111,6 +107,24 @@ impl Tenant {
         }
         Ok(exit::OK)
     }
+}
+
+/// Shows the one-time login of a tenant's owner, this once.
+fn hand_over(made: &CreatedTenant, out: Option<PathBuf>, output: output::Output) -> Result<(), Error> {
+    let tenant = &made.tenant;
+    let next = format!("log in with: aumbry --tenant {} login FILE", tenant.name);
+    let note = format!("{} is {}; {next}", tenant.name, tenant.id);
+    if let Some(file) = out {
+        private::write(&file, made.login.expose().as_bytes())?;
+        return output.answer(tenant, |_| note);
+    }
+    if output.json {
+        let message = api::encode(made).map_err(|_| fault::invalid("the answer is no JSON", ""))?;
+        return output::write(&[message.expose(), b"\n"].concat());
+    }
+    output::note(&note);
+    output::write(made.login.expose().as_bytes())?;
+    output::write(b"\n")
 }
 
 async fn change(

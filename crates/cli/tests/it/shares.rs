@@ -18,7 +18,7 @@ struct Post {
 impl Post {
     fn start() -> Post {
         let folder = tempfile::tempdir().unwrap();
-        let (server, addr, authority) = serve(folder.path(), "127.0.0.1:0");
+        let (server, addr, authority) = serve(folder.path(), "127.0.0.1:0", &["--set", "seal.kind=shares"]);
         Post { server, folder, addr, authority }
     }
 
@@ -26,7 +26,7 @@ impl Post {
         self.server.kill().unwrap();
         self.server.wait().unwrap();
         let listen = self.addr.trim_start_matches("https://").to_owned();
-        (self.server, self.addr, self.authority) = serve(self.folder.path(), &listen);
+        (self.server, self.addr, self.authority) = serve(self.folder.path(), &listen, &[]);
     }
 
     fn run(&self, args: &[&str], input: &[u8]) -> Ended {
@@ -66,9 +66,9 @@ impl Drop for Post {
     }
 }
 
-fn serve(folder: &Path, listen: &str) -> (Child, String, String) {
+fn serve(folder: &Path, listen: &str, flags: &[&str]) -> (Child, String, String) {
     let mut command = aumbry(folder);
-    command.args(["serve", "--data-dir", "data", "--listen", listen, "--set", "seal.kind=shares"]);
+    command.args(["serve", "--data-dir", "data", "--listen", listen]).args(flags);
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("server.log")).unwrap();
     let mut server = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
     let (mut addr, mut authority) = (None, None);
@@ -178,4 +178,26 @@ fn seal_12_a_key_file_is_lost_with_its_machine_and_comes_back_from_a_backup_and_
     }
     let made = |name: &str| std::fs::read(house.folder().join(name)).unwrap();
     assert_eq!(made("again.backup"), made("again.data-dir"));
+}
+
+#[test]
+fn a_folder_that_begins_with_shares_never_begins_with_a_key_file() {
+    let mut post = Post::start();
+    post.run(&["operator", "init", "--shares", "2", "--threshold", "2", "--out", "shares"], b"").ok();
+    // Without a word about shares this time: nothing is lost but the set that was handed out.
+    post.kill_and_start();
+    let status = post.run(&["--json", "status"], b"");
+    assert!(status.text().contains("uninitialised"), "{status:?}");
+    assert!(!post.log().contains("seal key made"), "{}", post.log());
+    post.run(&["operator", "init", "--shares", "2", "--threshold", "2", "--out", "again"], b"").ok();
+}
+
+#[test]
+fn nobody_holds_two_shares_by_one_age_key() {
+    let post = Post::start();
+    let key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    let twice = ["--recipient", key, "--recipient", key, "--out", "shares"];
+    let init = ["operator", "init", "--shares", "2", "--threshold", "2"];
+    let refused = post.run(&[&init[..], &twice].concat(), b"").failed(2, "request.invalid");
+    assert!(refused.err.contains("named twice"), "{}", refused.err);
 }

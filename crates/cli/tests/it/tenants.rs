@@ -188,3 +188,29 @@ fn a_secret_is_handed_over_once_to_somebody_without_a_login() {
     house.run(&["wrap", "db/key", "--ttl", "30d"]).failed(2, "session.invalid");
     unwrap(&["unwrap"], "aum_ses_x").failed(2, "cli.invalid");
 }
+
+#[test]
+fn logins_to_several_tenants_are_kept_beside_each_other() {
+    let house = House::start();
+    let as_user = |args: &[&str], input: &[u8]| {
+        let mut command = crate::command::aumbry(house.folder());
+        command.env("AUMBRY_ADDR", house.export("AUMBRY_ADDR")).env("AUMBRY_CACERT", house.export("AUMBRY_CACERT"));
+        command.args(args);
+        run(command, input)
+    };
+    let login = |tenant: &str| {
+        let made = house.run(&["--json", "tenant", "login", tenant]).ok().json();
+        made["login"].as_str().unwrap().to_owned()
+    };
+    for tenant in ["acme", "globex"] {
+        house.run(&["tenant", "create", tenant]).ok();
+        as_user(&["--tenant", tenant, "login", "-"], login(tenant).as_bytes()).ok();
+        as_user(&["--tenant", tenant, "put", "a", "-"], tenant.as_bytes()).ok();
+    }
+    for tenant in ["acme", "globex"] {
+        assert_eq!(as_user(&["--tenant", tenant, "get", "a"], b"").ok().text(), tenant);
+    }
+    // The first one is used where no tenant is named.
+    assert_eq!(as_user(&["get", "a"], b"").ok().text(), "acme");
+    as_user(&["--tenant", "main", "get", "a"], b"").failed(3, "auth.required");
+}

@@ -99,7 +99,8 @@ pub(crate) async fn diff(call: Box<Call>) -> Answer {
                 rules: one.rules,
             });
             let (altered, principals, probes) = (altered.collect(), found.principals, found.probes);
-            Answer::json(&wire::PolicyDifference { altered, principals, probes })
+            let conditional = found.conditional;
+            Answer::json(&wire::PolicyDifference { altered, principals, probes, conditional })
         },
     )
     .await
@@ -111,9 +112,9 @@ pub(crate) async fn who(call: Box<Call>) -> Answer {
         |call| {
             let body: wire::WhoMay = call.json()?;
             let action = action(&body.action)?;
-            Ok((Act::policy_who(), (action, Resource::of(action, body.resource.as_deref())?)))
+            Ok((Act::policy_who(), (action, Resource::of(action, body.resource.as_deref())?, body.cas)))
         },
-        |grant, (action, resource)| policy::who(grant, action, resource),
+        |grant, (action, resource, cas)| policy::who(grant, action, resource, cas),
         |found| {
             let one = |who: policy::Who| wire::PermittedPrincipal { principal: who.principal, rules: who.rules };
             Answer::json(&wire::ThoseWhoMay { principals: found.into_iter().map(one).collect() })
@@ -144,6 +145,7 @@ fn question(asked: wire::Explain) -> Result<Question, Refusal> {
         source_ip: source_ip.transpose()?,
         at: asked.at.map(|at| read(&at, &REQUEST_INVALID, "at")).transpose()?,
         tls: asked.tls,
+        cas: asked.cas,
     })
 }
 

@@ -159,12 +159,14 @@ fn of_documents() -> Vec<Route> {
 
 fn of_tenants() -> Vec<Route> {
     use api::policy::PageQuery;
-    use api::tenant::{ChangeTenant, CreateTenant, CreatedTenant, Tenant, TenantChanged, TenantList};
+    use api::tenant::{ChangeTenant, CreateTenant, CreatedTenant, LoginToTenant, Tenant, TenantChanged, TenantList};
     routes! {
         GET "/api/v1/tenants" "tenant.list" tenant::list, Nothing, query PageQuery, answer TenantList;
             "Lists the tenants of the house."
         POST "/api/v1/tenants" "tenant.create" tenant::create, Json, body CreateTenant, answer CreatedTenant;
             "Makes a tenant with keys and an owner of its own."
+        POST "/api/v1/tenants:login" "tenant.login" tenant::login, Json, body LoginToTenant, answer CreatedTenant;
+            "Makes a one-time login for a tenant's owner, after a restore or where the last one was lost."
         POST "/api/v1/tenants:change" "tenant.change" tenant::change, Json, body ChangeTenant, answer TenantChanged;
             "Suspends, resumes or limits a tenant."
         GET "/api/v1/tenants/{name}" "tenant.read" tenant::get, Nothing, answer Tenant;

@@ -6,8 +6,8 @@ use crate::show::position;
 use crate::time;
 use api::policy::PageQuery;
 use api::tenant as wire;
-use app::Act;
-use app::tenant::{self, Change, Shown, TenantLimits, TenantState};
+use app::tenant::{self, Change, Created, Shown, TenantLimits, TenantState};
+use app::{Act, Changed};
 
 /// `POST tenants`
 pub(crate) async fn create(call: Box<Call>) -> Answer {
@@ -17,10 +17,20 @@ pub(crate) async fn create(call: Box<Call>) -> Answer {
             Ok((Act::tenant_create(&body.name)?, limits(body.limits)))
         },
         tenant::create,
-        |changed| {
-            let (position, made) = (position(changed.position), changed.what);
-            Answer::json(&wire::CreatedTenant { tenant: shown(made.tenant), login: made.login, position })
+        created,
+    )
+    .await
+}
+
+/// `POST tenants:login`
+pub(crate) async fn login(call: Box<Call>) -> Answer {
+    call.act(
+        |call| {
+            let body: wire::LoginToTenant = call.json()?;
+            Ok((Act::tenant_login(&body.name)?, ()))
         },
+        |grant, ()| tenant::login(grant),
+        created,
     )
     .await
 }
@@ -70,6 +80,11 @@ pub(crate) async fn delete(call: Box<Call>) -> Answer {
         |changed| changed_to(changed.what, position(changed.position)),
     )
     .await
+}
+
+fn created(changed: Changed<Created>) -> Answer {
+    let (position, made) = (position(changed.position), changed.what);
+    Answer::json(&wire::CreatedTenant { tenant: shown(made.tenant), login: made.login, position })
 }
 
 fn changed_to(tenant: Shown, position: api::Position) -> Answer {

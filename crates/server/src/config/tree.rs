@@ -141,6 +141,9 @@ settings! {
         /// File or folder of documents as for `aumbry apply`, applied once, when the server starts and they never were; what
         /// is changed in them later is applied by hand. An error stops the start.
         documents: Location = "";
+        /// Whether each start gives the owner of the tenant `main` a fresh one-time login, and enables it and gives it its role
+        /// again: for one start after the last login was lost, as in `aumbry serve --set init.owner_login=true`.
+        owner_login: bool = "false";
     }
     /// Key rotation.
     ["keys"] keys: KeysSection {

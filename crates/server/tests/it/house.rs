@@ -145,7 +145,7 @@ async fn run(built: Built, places: Places, clock: Arc<Ahead>) -> House {
     let routes = built.routes().iter();
     let routes = routes.map(|r| (r.verb.to_string(), r.template.to_owned(), r.act, r.open)).collect();
     let authority = built.identity.files().authority.clone().unwrap();
-    app::bootstrap::owner_login(&app).await.unwrap();
+    app::bootstrap::owner_login(&app, false).await.unwrap();
     let owner = app::bootstrap::dev_session(&app, Duration::from_secs(3600)).await.unwrap();
     let wire = Wire::to(&built);
     let (stop, stopped) = watch::channel(false);

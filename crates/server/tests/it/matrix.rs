@@ -83,6 +83,10 @@ async fn sample(house: &House, pattern: &str) -> (String, Value) {
         }
         "POST /api/v1/documents:plan" | "POST /api/v1/documents:apply" => same(json!({ "documents": [] })),
         "POST /api/v1/tenants" => same(json!({ "name": name })),
+        "POST /api/v1/tenants:login" => {
+            assert_eq!(house.owner("POST", "/api/v1/tenants", json!({ "name": name })).await.status, 200);
+            same(json!({ "name": name }))
+        }
         "POST /api/v1/tenants:change" => {
             assert_eq!(house.owner("POST", "/api/v1/tenants", json!({ "name": name })).await.status, 200);
             same(json!({ "name": name, "suspended": true }))

@@ -40,7 +40,7 @@ pub(crate) enum Policy {
     Who(trial::WhoQuestion),
     /// Hold answers against those that a file expects, also as after a change that is not made; ends with 1 if one differs
     Test(trial::Test),
-    /// Say whose access a change would alter; ends with 1 if anybody's
+    /// Say whose access a change would alter; ends with 1 if anybody's, or if conditions leave it open
     Diff(trial::Changes),
     /// List the actions that policies and scopes name
     Actions,
@@ -64,6 +64,9 @@ pub(crate) struct Question {
     /// As if it came over TLS, or not [default: as this does]
     #[arg(long, value_name = "BOOL")]
     tls: Option<bool>,
+    /// As if it said which version it replaces
+    #[arg(long)]
+    cas: bool,
 }
 
 impl Policy {
@@ -108,6 +111,7 @@ impl Question {
             source_ip: self.source_ip,
             at: self.at.map(Timestamp),
             tls: self.tls,
+            cas: self.cas,
         };
         let told = client.policies().explain(&question).await?;
         output.answer(&told, |told| {

@@ -19,12 +19,16 @@ pub(crate) struct WhoQuestion {
     action: String,
     /// A secret's path, a folder with `/` at its end, the name of a policy or principal; nothing for a part of the server
     resource: Option<String>,
+    /// As if it said which version it replaces
+    #[arg(long)]
+    cas: bool,
 }
 
 impl WhoQuestion {
     /// Lists those who may.
     pub(crate) async fn ask(self, client: &Client, output: Output) -> Result<(), Error> {
-        let found = client.policies().who(&WhoMay { action: self.action, resource: self.resource }).await?;
+        let found =
+            client.policies().who(&WhoMay { action: self.action, resource: self.resource, cas: self.cas }).await?;
         output.rows(&found, &["principal", "permitted by"], |found: &ThoseWhoMay| {
             found.principals.iter().map(|who| vec![who.principal.clone(), who.rules.join(" ")]).collect()
         })
@@ -70,12 +74,20 @@ impl Changes {
             found.altered.iter().map(row).collect()
         })?;
         if !output.json {
-            let PolicyDifference { altered, principals, probes } = &found;
+            let PolicyDifference { altered, principals, probes, conditional } = &found;
             let told =
                 format!("{} altered, of {principals} principals asked about {probes} things each", altered.len());
             crate::output::note(&told);
+            if !conditional.is_empty() {
+                let rules = conditional.join(", ");
+                crate::output::note(&escape::text(&format!(
+                    "conditions were judged for one case only, so more may change by: {rules}; ask about what matters with \
+                     `aumbry policy test`"
+                )));
+            }
         }
-        Ok(if found.altered.is_empty() { exit::OK } else { exit::DIFFERENT })
+        let same = found.altered.is_empty() && found.conditional.is_empty();
+        Ok(if same { exit::OK } else { exit::DIFFERENT })
     }
 }
 
@@ -105,6 +117,8 @@ struct Case {
     source_ip: Option<String>,
     at: Option<String>,
     tls: Option<bool>,
+    #[serde(default)]
+    cas: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -178,6 +192,7 @@ fn question(case: Case) -> Explain {
         source_ip: case.source_ip,
         at: case.at.map(Timestamp),
         tls: case.tls,
+        cas: case.cas,
     }
 }
 
