@@ -202,6 +202,37 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
             let seal = test_seal(u8::try_from(n % 200).unwrap() + 10);
             code(who.act(Act::seal_rekey(), b"", |grant| keys::rekey_seal(grant, seal)).await.into_outcome())
         }
+        _ if act.starts_with("tenant.") => tenancy(act, who, owner, n).await,
+        "apply.plan" => {
+            let plan = |grant| app::apply::plan(grant, nothing());
+            code(who.act(Act::apply_plan(), b"", plan).await.into_outcome())
+        }
+        "apply.apply" => {
+            let apply = |grant| app::apply::apply(grant, nothing());
+            code(who.act(Act::apply(), b"", apply).await.into_outcome())
+        }
+        "backup.list" => code(who.act(Act::backup_list(), b"", |_| async { Ok(()) }).await.into_outcome()),
+        "backup.read" => code(who.act(Act::backup_read(), b"", |_| async { Ok(()) }).await.into_outcome()),
+        "backup.create" => {
+            let id = BackupId::from_bytes([2; 16]);
+            code(who.act(Act::backup_create(), b"", move |grant| app::backup::request(grant, id)).await.into_outcome())
+        }
+        "backup.remove" => {
+            let id = BackupId::from_bytes([2; 16]);
+            code(who.act(Act::backup_remove(), b"", move |grant| app::backup::removing(grant, id)).await.into_outcome())
+        }
+        _ if act.starts_with("operator.") => operate(act, who).await,
+        "operation.read" => {
+            let id = OperationId::from_bytes([1; 16]);
+            let act = Act::operation_read();
+            code(who.act(act, b"", move |grant| app::operation::read(grant, id)).await.into_outcome())
+        }
+        other => panic!("the act {other} has no line in the matrix"),
+    }
+}
+
+async fn tenancy(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -> &'static str {
+    match act {
         "tenant.list" => {
             code(who.act(Act::tenant_list(), b"", |grant| tenant::list(grant, None, None)).await.into_outcome())
         }
@@ -226,30 +257,6 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
             owner.house.tenant(&format!("d{n}")).await;
             let act = Act::tenant_delete(&format!("d{n}")).unwrap();
             code(who.act(act, b"", tenant::delete).await.into_outcome())
-        }
-        "apply.plan" => {
-            let plan = |grant| app::apply::plan(grant, nothing());
-            code(who.act(Act::apply_plan(), b"", plan).await.into_outcome())
-        }
-        "apply.apply" => {
-            let apply = |grant| app::apply::apply(grant, nothing());
-            code(who.act(Act::apply(), b"", apply).await.into_outcome())
-        }
-        "backup.list" => code(who.act(Act::backup_list(), b"", |_| async { Ok(()) }).await.into_outcome()),
-        "backup.read" => code(who.act(Act::backup_read(), b"", |_| async { Ok(()) }).await.into_outcome()),
-        "backup.create" => {
-            let id = BackupId::from_bytes([2; 16]);
-            code(who.act(Act::backup_create(), b"", move |grant| app::backup::request(grant, id)).await.into_outcome())
-        }
-        "backup.remove" => {
-            let id = BackupId::from_bytes([2; 16]);
-            code(who.act(Act::backup_remove(), b"", move |grant| app::backup::removing(grant, id)).await.into_outcome())
-        }
-        _ if act.starts_with("operator.") => operate(act, who).await,
-        "operation.read" => {
-            let id = OperationId::from_bytes([1; 16]);
-            let act = Act::operation_read();
-            code(who.act(act, b"", move |grant| app::operation::read(grant, id)).await.into_outcome())
         }
         other => panic!("the act {other} has no line in the matrix"),
     }

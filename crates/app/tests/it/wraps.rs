@@ -68,7 +68,7 @@ async fn token_09_a_wraps_token_is_good_for_nothing_else() {
     house.tenant("other").await;
     assert_eq!(opened(&house, token.expose(), Some("other"), "o2").await, Err("wrap.refused"));
     assert_eq!(opened(&house, token.expose(), Some("nowhere"), "o3").await, Err("wrap.refused"));
-    for cut in [&token.expose()[1..], "", "x"] {
+    for cut in [token.expose().trim_start_matches('a'), "", "x"] {
         assert_eq!(opened(&house, cut, None, "o4").await, Err("wrap.refused"));
     }
     assert_eq!(opened(&house, token.expose(), None, "o5").await.as_deref(), Ok("handed over"));
