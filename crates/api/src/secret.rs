@@ -239,7 +239,7 @@ pub struct ImportItem {
 }
 
 /// Many secrets, written in one commit or not at all.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Import {
     /// The secrets, at most 1,000 and 5 MiB of values; each path once.

@@ -10,7 +10,7 @@ use crate::fault;
 
 /// Reads standard input to its end, at most `bytes_max`, without leaving copies behind.
 pub(crate) fn stdin(bytes_max: usize) -> Result<SecretBytes, Error> {
-    collect(&mut std::io::stdin().lock(), bytes_max, "standard input")
+    collect(&mut std::io::stdin().lock(), bytes_max, bytes_max, "standard input")
 }
 
 /// Reads a file, at most `bytes_max`.
@@ -18,8 +18,13 @@ pub(crate) fn file(path: &Path, bytes_max: usize) -> Result<SecretBytes, Error> 
     let shown = format!("`{}`", path.display());
     let mut file =
         std::fs::File::open(path).map_err(|error| fault::local(&format!("{shown} cannot be read"), &error))?;
-    collect(&mut file, bytes_max, &shown)
+    // As long as it is now; one that grows meanwhile is read to its end all the same, up to the limit.
+    let length = file.metadata().ok().and_then(|about| usize::try_from(about.len()).ok()).filter(|length| *length > 0);
+    collect(&mut file, length.unwrap_or(UNKNOWN_BYTES), bytes_max, &shown)
 }
+
+/// What is reserved for a pipe, whose length nobody knows.
+const UNKNOWN_BYTES: usize = 14 * 1024 * 1024;
 
 /// Whether a person can be asked.
 pub(crate) fn interactive() -> bool {
@@ -52,10 +57,10 @@ pub(crate) fn confirm(what: &str, word: &str, yes: bool) -> Result<(), Error> {
     Err(fault::invalid("nothing was done: the answer was another", "type it exactly, or add --yes"))
 }
 
-fn collect(from: &mut impl std::io::Read, bytes_max: usize, what: &str) -> Result<SecretBytes, Error> {
+fn collect(from: &mut impl std::io::Read, expected: usize, bytes_max: usize, what: &str) -> Result<SecretBytes, Error> {
     let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     // One allocation from the start, so that a growing buffer leaves nothing behind.
-    let mut bytes = Vec::with_capacity(bytes_max.saturating_add(64));
+    let mut bytes = Vec::with_capacity(expected.min(bytes_max).saturating_add(64));
     let read = from.take(limit).read_to_end(&mut bytes);
     let bytes = SecretBytes::new(bytes);
     read.map_err(|error| fault::local(&format!("{what} cannot be read"), &error))?;
@@ -72,8 +77,8 @@ mod tests {
 
     #[test]
     fn input_is_read_up_to_the_limit_and_refused_one_past_it() {
-        assert_eq!(collect(&mut [7_u8; 10].as_slice(), 10, "x").unwrap().len(), 10);
-        assert!(collect(&mut [7_u8; 11].as_slice(), 10, "x").is_err());
+        assert_eq!(collect(&mut [7_u8; 10].as_slice(), 10, 10, "x").unwrap().len(), 10);
+        assert!(collect(&mut [7_u8; 11].as_slice(), 10, 10, "x").is_err());
     }
 
     #[test]

@@ -89,6 +89,10 @@ impl Shares {
 
 fn lines(bytes: crypto::secret::SecretBytes) -> Result<Vec<SecretText>, Error> {
     let text = bytes.into_text().map_err(|_| fault::invalid("what was given as shares is no text", ""))?;
+    if text.expose().trim_start().starts_with("-----BEGIN AGE") {
+        let hint = "open it with `age --decrypt -i KEY FILE` and give what comes out";
+        return Err(fault::invalid("that is a share still encrypted to its holder", hint));
+    }
     let lines = text.expose().lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     Ok(lines.map(|line| SecretText::new(line.to_owned())).collect())
 }

@@ -345,3 +345,28 @@ fn a_generated_value_is_what_was_asked_for_and_never_shown_unasked() {
     }
     house.run(&["generate", "pair", "--kind", "uuid", "--length", "3"]).failed(2, "`length` does not go");
 }
+
+#[test]
+fn more_than_one_import_takes_is_written_in_parts_when_asked() {
+    let house = House::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("many.json");
+    let many: serde_json::Map<String, serde_json::Value> =
+        (0..1_203).map(|n| (format!("m/{n}"), serde_json::Value::from(format!("v{n}")))).collect();
+    std::fs::write(&file, serde_json::to_vec(&many).unwrap()).unwrap();
+    let file = file.to_str().unwrap();
+    house.run(&["import", file]).failed(2, "--in-parts");
+    house.put("m/1200", b"before");
+    // Nothing of the first part either.
+    house.run(&["import", file, "--in-parts"]).failed(2, "m/1200");
+    house.run(&["get", "m/1"]).failed(5, "secret.not_found");
+    let written = house.run(&["--json", "import", file, "--in-parts", "--on-conflict", "skip"]).ok().json();
+    let states = written["items"].as_array().unwrap().iter().filter(|item| item["state"] == "written").count();
+    assert_eq!(states, 1_202);
+    assert_eq!(house.run(&["get", "m/1202"]).ok().text(), "v1202");
+    assert_eq!(house.run(&["get", "m/1200"]).ok().text(), "before");
+    // What was exported goes back in.
+    let out = folder.path().join("out.json");
+    house.run(&["export", "m/", "--out", out.to_str().unwrap()]).ok();
+    house.run(&["import", out.to_str().unwrap(), "--in-parts", "--on-conflict", "overwrite"]).ok();
+}
