@@ -195,7 +195,8 @@ impl Command for PutPrincipal {
         self.disabled
     }
 
-    /// Only an owner makes, changes or unmakes an owner, and never unmakes itself: so one is always left.
+    /// Only an owner makes, changes or unmakes an owner, and never unmakes itself: so one is always left. The server by itself
+    /// makes owners and unmakes none.
     ///
     /// Errors: `principal.owner_only`, `principal.self`, `principal.taken` (nothing happened). Reply: entity and epoch.
     fn decide(&self, view: &View, cx: &Context<'_>) -> Result<Outcome, Halt> {
@@ -226,6 +227,13 @@ impl Command for PutPrincipal {
         if before.entity == cx.actor.entity && (self.disabled || (before.is_owner() && !will_own)) {
             let why = "nobody disables or demotes themselves; another owner can";
             return Err(Refusal::new(&code::PRINCIPAL_SELF, why).into());
+        }
+        if cx.actor.entity == EntityId::SYSTEM && before.is_owner() && (self.disabled || !will_own) {
+            let why = format!(
+                "`{}` is an owner, which only another owner changes; give it the role `{OWNER}` and leave it enabled",
+                self.name.as_str()
+            );
+            return Err(Refusal::new(&code::PRINCIPAL_OWNER_ONLY, why).into());
         }
         let ends_sessions = self.disabled && !before.disabled;
         written(Written::V1 {

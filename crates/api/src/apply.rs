@@ -14,7 +14,7 @@ pub struct Apply {
     pub set: String,
     /// The documents, 250 at most.
     pub documents: Vec<Document>,
-    /// Whether what the set held and no document names goes.
+    /// Whether what the set held and no document names goes, unless another set names it too.
     #[serde(default)]
     pub prune: bool,
 }
@@ -48,7 +48,7 @@ pub enum Step {
     Create,
     /// It is changed.
     Update,
-    /// It is as it shall be.
+    /// It is as it shall be; or it would go, and another set names it too.
     Keep,
     /// It goes: a policy is removed, a principal shut out, a secret deleted.
     Prune,

@@ -62,6 +62,7 @@ struct Inner {
     counts: Counts,
     policies: PolicyBook,
     rotating: tokio::sync::Mutex<()>,
+    applying: tokio::sync::Mutex<()>,
 }
 
 impl App {
@@ -77,6 +78,7 @@ impl App {
             counts: Counts::new(),
             policies: PolicyBook::default(),
             rotating: tokio::sync::Mutex::default(),
+            applying: tokio::sync::Mutex::default(),
             parts,
         }))
     }
@@ -121,6 +123,11 @@ impl App {
     /// Held while a rotation takes a step.
     pub(crate) fn rotating(&self) -> &tokio::sync::Mutex<()> {
         &self.0.rotating
+    }
+
+    /// Held while documents are applied.
+    pub(crate) fn applying(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.applying
     }
 
     /// Time that never goes back.

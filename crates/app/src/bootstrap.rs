@@ -48,9 +48,7 @@ pub async fn owner_login(app: &App, anew: bool) -> Result<Option<SecretText>, Re
     let name = BootstrapOwner::name()?;
     let there = ledger.record(home, &record_name(&name)).await?;
     let there = there.map(|record| Principal::decode(&record)).transpose().map_err(damaged)?;
-    let used = !ledger.children(home, RecordKind::SESSION, &[], None, 1).await?.is_empty()
-        || ledger.record(home, &session::swept_record_name()).await?.is_some();
-    if there.is_some() && used && !anew {
+    if there.is_some() && has_logged_in(ledger, home).await? && !anew {
         return Ok(None);
     }
     let entity = EntityId::generate(app.now(), &*app.parts().entropy).map_err(no_entropy)?;
@@ -69,6 +67,31 @@ pub async fn owner_login(app: &App, anew: bool) -> Result<Option<SecretText>, Re
     let mut receipt = submit(app, "bootstrap.owner_login", commands).await?;
     let token = receipt.replies.pop().ok_or_else(|| bug("a commit without an answer"))?;
     token.into_text().map(Some).map_err(|_: SecretBytes| bug("a login token that is no text"))
+}
+
+/// Whether somebody has logged in, as far as it left a trace: a session that was ended leaves none.
+async fn has_logged_in(ledger: &Ledger, home: TenantId) -> Result<bool, Refusal> {
+    Ok(!ledger.children(home, RecordKind::SESSION, &[], None, 1).await?.is_empty()
+        || ledger.record(home, &session::swept_record_name()).await?.is_some())
+}
+
+/// Whether nobody has used the house yet: nobody has logged in, and there is nothing in it but its owner.
+pub(crate) async fn is_empty(app: &App) -> Result<bool, Refusal> {
+    let (ledger, home) = (&app.parts().ledger, app.parts().home);
+    let at_most = [
+        (TenantId::SYSTEM, RecordKind::TENANT, 1),
+        (home, RecordKind::PRINCIPAL, 1),
+        (home, RecordKind::POLICY, 0),
+        (home, RecordKind::SECRET, 0),
+        (home, RecordKind::FOLDER, 0),
+        (home, RecordKind::APPLIED, 0),
+    ];
+    for (tenant, kind, most) in at_most {
+        if ledger.children(tenant, kind, &[], None, 2).await?.len() > most {
+            return Ok(false);
+        }
+    }
+    Ok(!has_logged_in(ledger, home).await?)
 }
 
 /// Whether a one-time login of the home tenant still opens: it was not used and its time is not over.

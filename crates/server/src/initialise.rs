@@ -5,21 +5,28 @@ use crate::documents;
 use crate::start_error::StartError;
 use api::Class;
 use app::App;
-use app::apply::{Application, first};
+use app::apply::{Application, First, first};
 
 /// Name of the set that the configured documents make up.
 const SET: &str = "init";
 
-/// Applies the configured documents, unless they were applied before. Says whether it did.
+/// Applies the configured documents at the first start, and says in the log what became of them.
 ///
 /// Errors: what is wrong with them; nothing of them was applied, and the next start tries again.
-pub(crate) async fn initialise(config: &Config, app: &App) -> Result<bool, StartError> {
-    let Some(place) = &config.init.documents.0 else { return Ok(false) };
+pub(crate) async fn initialise(config: &Config, app: &App) -> Result<(), StartError> {
+    let Some(place) = &config.init.documents.0 else { return Ok(()) };
     let hint = "put right what `init.documents` names, or leave it empty";
     let wrong = |why: String| StartError::new(Class::Invalid, "serve.documents", why, hint);
     let read = documents::read(place).map_err(|error| wrong(error.to_string()))?;
     let documents = rest::read_documents(read).map_err(|refusal| wrong(refusal.detail))?;
     let application = Application { set: SET.to_owned(), documents, prune: false };
-    let applied = first(app, application).await.map_err(|refusal| wrong(refusal.detail))?;
-    Ok(applied.is_some())
+    match first(app, application).await.map_err(|refusal| wrong(refusal.detail))? {
+        First::Applied(_) => tracing::info!("the configured documents were applied"),
+        First::Before => {}
+        First::TooLate => tracing::warn!(
+            "the configured documents were not applied: they are for the first start, and this house was used before; \
+             apply them by `aumbry apply`"
+        ),
+    }
+    Ok(())
 }

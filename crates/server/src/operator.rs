@@ -117,12 +117,8 @@ impl Warden {
             tracing::error!(%error, "the owner's one-time login could not be left in its file");
             None
         });
-        match initialise(&self.ground.config, app).await {
-            Ok(true) => tracing::info!("the configured documents were applied"),
-            Ok(false) => {}
-            Err(error) => {
-                tracing::error!(%error, "the configured documents were not applied; the next start tries again")
-            }
+        if let Err(error) = initialise(&self.ground.config, app).await {
+            tracing::error!(%error, "the configured documents were not applied; the next start tries again");
         }
         login
     }

@@ -167,9 +167,7 @@ async fn live(loaded: &Loaded, environment: &Environment, dev: bool) -> Result<E
     if let Some(inside) = built.inside() {
         leave_login(&inside.app, &built.warden.ground).await?;
         let login = places.login.exists();
-        if initialise(&loaded.config, &inside.app).await? {
-            tracing::info!("the configured documents were applied");
-        }
+        initialise(&loaded.config, &inside.app).await?;
         text.push_str(&opened_lines(&inside.ledger, &places, login)?);
         if dev {
             text.push_str(&dev_lines(&built, &inside.app).await?);

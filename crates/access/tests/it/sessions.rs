@@ -120,6 +120,20 @@ fn owners_cannot_remove_each_other_in_one_breath() {
 }
 
 #[test]
+fn the_server_by_itself_makes_owners_and_unmakes_none() {
+    let mut world = World::new();
+    world.bootstrap();
+    world.put(&Actor::SYSTEM, "second", &["owner"], false).unwrap();
+    for (roles, disabled) in [(vec!["app"], false), (vec!["owner"], true), (vec![], true)] {
+        for name in ["owner", "second"] {
+            assert_eq!(code(world.put(&Actor::SYSTEM, name, &roles, disabled)), "principal.owner_only", "{roles:?}");
+        }
+    }
+    world.put(&Actor::SYSTEM, "owner", &["owner", "app"], false).unwrap();
+    assert!(world.principal("owner").is_owner() && !world.principal("owner").disabled);
+}
+
+#[test]
 fn roles_are_names_given_once() {
     let world = World::new();
     let put = |roles: &[String]| PutPrincipal::new(principal_name("x"), roles, false, world.entity());

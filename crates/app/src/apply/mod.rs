@@ -3,6 +3,7 @@
 //! What a set of documents names is remembered under the set's name; what a later application of the same set no longer
 //! names can be pruned. Values never stand in documents: a secret is generated, or must be there.
 
+mod prune;
 mod record;
 
 pub use record::{APPLIED, ApplyRules, Kind, Member};
@@ -11,7 +12,7 @@ use crate::act::Act;
 use crate::app::{App, no_entropy};
 use crate::authenticate::damaged;
 use crate::grant::Authorized;
-use crate::policy::{PolicyChange, holds};
+use crate::policy::PolicyChange;
 use crate::reply::Changed;
 use crate::secret::{MetadataEdit, Recipe};
 use access::policy::{self, StoredPolicy};
@@ -22,7 +23,7 @@ use ledger::code::{APPLY_INVALID, POLICY_DENIED};
 use ledger::{Command, Path, Position, Refusal};
 use record::{Remember, members};
 use secrets::Secret;
-use secrets::command::{Delete, Edit, Metadata, Put};
+use secrets::command::{Edit, Metadata, Put};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -78,7 +79,7 @@ pub struct Application {
     /// The documents.
     pub documents: Vec<Document>,
     /// Whether what the set held and no document names goes: policies are removed, principals shut out, secrets deleted so
-    /// that they can be brought back.
+    /// that they can be brought back. What another set names too stays.
     pub prune: bool,
 }
 
@@ -89,7 +90,7 @@ pub enum Step {
     Create,
     /// It is changed.
     Update,
-    /// It is as it shall be.
+    /// It is as it shall be; or it would go, and another set names it too.
     Keep,
     /// It goes.
     Prune,
@@ -122,8 +123,10 @@ pub async fn plan(grant: Authorized, application: Application) -> Result<Vec<Pla
 /// The caller needs the right to each change too. Errors: `apply.invalid` naming the document, `policy.denied` naming what
 /// is not permitted, and those of each change (nothing happened).
 pub async fn apply(grant: Authorized, application: Application) -> Result<Changed<Vec<Planned>>, Refusal> {
-    let plan = Plan::make(&grant, application).await?;
     let app = grant.app.clone();
+    // Between what the sets name and what is done about it no other application comes.
+    let _turn = app.applying().lock().await;
+    let plan = Plan::make(&grant, application).await?;
     let Plan { steps, policies, mut commands, set, members } = plan;
     commands.push(Box::new(Remember { set, members }));
     let done = app.policies().change(&grant, policies, commands).await?;
@@ -165,10 +168,8 @@ impl Plan {
             let step = plan.add(grant, document).await.map_err(|refusal| about(&member, refusal))?;
             plan.steps.push(Planned { member, step });
         }
-        for member in gone.into_iter().filter(|_| prune) {
-            let there = plan.prune(grant, &member).await.map_err(|refusal| about(&member, refusal))?;
-            let step = Step::Prune;
-            plan.steps.extend(there.then_some(Planned { member, step }));
+        if prune {
+            plan.prune(grant, gone).await?;
         }
         Ok(plan)
     }
@@ -182,11 +183,11 @@ impl Plan {
     }
 
     async fn add_policy(&mut self, grant: &Authorized, name: PolicyName, text: &str) -> Result<Step, Refusal> {
+        allowed(grant, Action::PolicyWrite, &Resource::Policy(name.clone()))?;
         let policy = Arc::new(ValidPolicy::parse(name.clone(), text)?);
         let before = grant.ledger().record(grant.tenant(), &policy::record_name(&name)).await?;
         let before = before.map(|record| StoredPolicy::decode(&record)).transpose().map_err(damaged)?;
         let step = step(before.map(|stored| stored.policy().text == text));
-        allowed(grant, Action::PolicyWrite, &Resource::Policy(name.clone()))?;
         if step != Step::Keep {
             self.policies.push(PolicyChange { name, policy: Some(policy) });
         }
@@ -200,12 +201,12 @@ impl Plan {
         roles: &[String],
         disabled: bool,
     ) -> Result<Step, Refusal> {
+        allowed(grant, Action::PrincipalWrite, &Resource::PrincipalRecord(name.clone()))?;
         let before = grant.ledger().record(grant.tenant(), &principal::record_name(&name)).await?;
         let before = before.map(|record| Principal::decode(&record)).transpose().map_err(damaged)?;
         let fresh = EntityId::generate(grant.now(), &*grant.app.parts().entropy).map_err(no_entropy)?;
         let put = PutPrincipal::new(name.clone(), roles, disabled, fresh)?;
         let step = step(before.map(|before| put.leaves(&before)));
-        allowed(grant, Action::PrincipalWrite, &Resource::PrincipalRecord(name))?;
         if step != Step::Keep {
             self.commands.push(Box::new(put));
         }
@@ -220,11 +221,17 @@ impl Plan {
         edit: MetadataEdit,
     ) -> Result<Step, Refusal> {
         edit.check(grant.now())?;
+        let resource = Resource::Secret(path.clone());
+        // Who may do none of these must not learn from what is missing whether it is there.
+        let (write, annotate) = (Action::SecretWrite, Action::SecretAnnotate);
+        if ![write, annotate, Action::SecretMetadata].iter().any(|action| grant.also(*action, &resource)) {
+            let why = format!("this needs `{write}` where it is not there, `{annotate}` where it is");
+            return Err(Refusal::new(&POLICY_DENIED, why));
+        }
         let record = grant.ledger().record(grant.tenant(), &secrets::secret_name(&path)).await?;
         let before = record.map(|record| Secret::decode(&record)).transpose().map_err(damaged)?.flatten();
-        let resource = Resource::Secret(path.clone());
         let Some(before) = before else {
-            allowed(grant, Action::SecretWrite, &resource)?;
+            allowed(grant, write, &resource)?;
             let recipe = recipe.ok_or_else(|| {
                 Refusal::new(&APPLY_INVALID, "it is not there and no `generate` says how it is made; put it first")
             })?;
@@ -232,50 +239,12 @@ impl Plan {
             self.commands.push(Box::new(put));
             return Ok(Step::Create);
         };
-        allowed(grant, Action::SecretAnnotate, &resource)?;
+        allowed(grant, annotate, &resource)?;
         if holds_already(&before, &edit) {
             return Ok(Step::Keep);
         }
         self.commands.push(Box::new(Metadata { path, edit, cas: None }));
         Ok(Step::Update)
-    }
-
-    /// Takes out what the set no longer names; whether it is there.
-    async fn prune(&mut self, grant: &Authorized, member: &Member) -> Result<bool, Refusal> {
-        let (ledger, tenant) = (grant.ledger(), grant.tenant());
-        match member.kind {
-            Kind::Policy => {
-                let name = PolicyName::parse(&member.name)?;
-                if !holds(grant, &name).await {
-                    return Ok(false);
-                }
-                allowed(grant, Action::PolicyWrite, &Resource::Policy(name.clone()))?;
-                self.policies.push(PolicyChange { name, policy: None });
-            }
-            Kind::Principal => {
-                let name = PrincipalName::parse(&member.name)?;
-                let Some(record) = ledger.record(tenant, &principal::record_name(&name)).await? else {
-                    return Ok(false);
-                };
-                if Principal::decode(&record).map_err(damaged)?.disabled {
-                    return Ok(false);
-                }
-                allowed(grant, Action::PrincipalWrite, &Resource::PrincipalRecord(name.clone()))?;
-                let fresh = EntityId::generate(grant.now(), &*grant.app.parts().entropy).map_err(no_entropy)?;
-                self.commands.push(Box::new(PutPrincipal::new(name, &[], true, fresh)?));
-            }
-            Kind::Secret => {
-                let path = Path::parse(&member.name)?;
-                let Some(record) = ledger.record(tenant, &secrets::secret_name(&path)).await? else { return Ok(false) };
-                let readable = Secret::decode(&record).map_err(damaged)?;
-                if readable.is_none_or(|secret| secret.readable(None, grant.now()).is_err()) {
-                    return Ok(false);
-                }
-                allowed(grant, Action::SecretDelete, &Resource::Secret(path.clone()))?;
-                self.commands.push(Box::new(Delete { path, versions: None, cas: None }));
-            }
-        }
-        Ok(true)
     }
 }
 
@@ -312,16 +281,30 @@ fn about(member: &Member, refusal: Refusal) -> Refusal {
     Refusal { detail: format!("{} `{}`: {}", member.kind.word(), member.name, refusal.detail), ..refusal }
 }
 
-/// Applies documents in the server's own name, once: what was applied under this set's name is not applied again.
+/// What became of documents for the first start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum First {
+    /// They were applied.
+    Applied(Position),
+    /// They were applied at an earlier start.
+    Before,
+    /// They are not applied: the house was used before it was given any.
+    TooLate,
+}
+
+/// Applies documents in the server's own name, once and as long as nobody has used the house.
 ///
-/// Says whether anything was done. Errors: as [`apply`] (nothing happened).
-pub async fn first(app: &App, application: Application) -> Result<Option<Position>, Refusal> {
+/// The owner stays an owner, whatever they say. Errors: as [`apply`] (nothing happened).
+pub async fn first(app: &App, application: Application) -> Result<First, Refusal> {
     if members(&app.parts().ledger, app.parts().home, &application.set).await?.is_some() {
-        return Ok(None);
+        return Ok(First::Before);
+    }
+    if !crate::bootstrap::is_empty(app).await? {
+        return Ok(First::TooLate);
     }
     let grant = crate::bootstrap::as_house(app, Act::apply(), Action::ApplyWrite).await?;
     let applied = apply(grant, application).await.map(|changed| changed.position);
     let (position, refusal) = (applied.as_ref().ok().copied(), applied.as_ref().err());
     crate::bootstrap::record(app, app.parts().home, "bootstrap.apply", position, refusal).await?;
-    applied.map(Some)
+    applied.map(First::Applied)
 }

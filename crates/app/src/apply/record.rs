@@ -3,6 +3,7 @@
 use ledger::code::BUG;
 use ledger::{Command, Context, Damaged, Event, EventRef, Halt, Outcome, RecordKind, RecordName, Refusal, Rules, View};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Event: documents were applied.
 pub const APPLIED: &str = "documents.applied";
@@ -57,6 +58,28 @@ pub(super) async fn members(
     let record = ledger.record(tenant, &record_name(set)).await?;
     record.map(|record| decode(&record)).transpose().map_err(crate::authenticate::damaged)
 }
+
+/// What the other sets of a tenant hold. Errors: `storage.damaged`.
+pub(super) async fn named_elsewhere(
+    ledger: &ledger::Ledger,
+    tenant: crypto::id::TenantId,
+    set: &str,
+) -> Result<BTreeSet<Member>, Refusal> {
+    let (mut after, mut named) = (None, BTreeSet::new());
+    loop {
+        let page = ledger.children(tenant, RecordKind::APPLIED, &[], after, FETCH).await?;
+        for child in page.iter().filter(|child| *child.name != *set) {
+            named.extend(decode(&child.body).map_err(crate::authenticate::damaged)?);
+        }
+        after = page.last().map(|child| child.id);
+        if page.len() < FETCH {
+            return Ok(named);
+        }
+    }
+}
+
+/// Sets fetched at once.
+const FETCH: usize = 64;
 
 fn decode(bytes: &[u8]) -> Result<Vec<Member>, Damaged> {
     match postcard::take_from_bytes(bytes) {

@@ -1,7 +1,7 @@
 //! Documents that say what there shall be: all of it or nothing.
 
 use crate::house::{Caller, code, house, path};
-use app::apply::{Application, Document, Planned, Step};
+use app::apply::{Application, Document, First, Planned, Step};
 use app::secret::{Edit, MetadataEdit, Recipe};
 use app::{Act, PolicyName, PrincipalName, Refusal};
 
@@ -153,13 +153,141 @@ async fn each_change_needs_its_own_right_too() {
 }
 
 #[tokio::test]
-async fn a_first_application_is_made_once() {
+async fn a_plan_tells_whoever_may_not_see_a_secret_nothing_of_it() {
     let house = house().await;
     let owner = house.owner().await;
-    assert!(app::apply::first(&house.app, application("init", first(), false)).await.unwrap().is_some());
+    owner.put("hid/there", "v").await.unwrap();
+    let planner = owner.friend("planner", &["planner"]).await;
+    let plans =
+        r#"permit (principal in Role::"planner", action in [Action::"apply.read", Action::"apply.write"], resource);"#;
+    owner.policy("planners", plans).await.unwrap();
+    let about = |at: &str, recipe: Option<Recipe>, edit: MetadataEdit| {
+        let document = Document::Secret { path: path(at), recipe, edit };
+        application("main", vec![document], false)
+    };
+    let labels = || MetadataEdit {
+        labels: Edit::Set([("team".to_owned(), "web".to_owned())].into_iter().collect()),
+        ..MetadataEdit::default()
+    };
+    for at in ["hid/there", "hid/none", "hid"] {
+        for (recipe, edit) in [
+            (None, MetadataEdit::default()),
+            (None, labels()),
+            (Some(Recipe::Hex(32)), MetadataEdit::default()),
+            (Some(Recipe::Hex(1)), labels()),
+        ] {
+            let told = [
+                plan(&planner, about(at, recipe.clone(), edit.clone())).await,
+                apply(&planner, about(at, recipe.clone(), edit.clone())).await,
+            ];
+            for refused in told.map(Result::unwrap_err) {
+                let wanted = "this needs `secret.write` where it is not there, `secret.annotate` where it is";
+                assert_eq!((refused.code.name, refused.detail), ("policy.denied", format!("secret `{at}`: {wanted}")));
+            }
+        }
+    }
+    // Who may see it is told which right is missing.
+    let sees =
+        r#"permit (principal in Role::"planner", action == Action::"secret.metadata", resource in Path::"hid");"#;
+    owner.policy("sees", sees).await.unwrap();
+    for (at, wanted) in [("hid/there", "this needs `secret.annotate`"), ("hid/none", "this needs `secret.write`")] {
+        let refused = plan(&planner, about(at, None, labels())).await.unwrap_err();
+        assert!(refused.detail.ends_with(wanted), "{}", refused.detail);
+    }
+}
+
+#[tokio::test]
+async fn a_prune_names_nothing_to_whoever_may_neither_see_nor_take_it() {
+    let house = house().await;
+    let owner = house.owner().await;
+    let planner = owner.friend("planner", &["planner"]).await;
+    let plans = r#"permit (principal in Role::"planner", action == Action::"apply.read", resource);"#;
+    owner.policy("planners", plans).await.unwrap();
+    apply(&owner, application("main", vec![secret("hid/c", Some(Recipe::Hex(32)), 5)], false)).await.unwrap();
+    let hidden = plan(&planner, application("main", Vec::new(), true)).await.unwrap_err();
+    assert_eq!((hidden.code.name, hidden.detail.contains("hid")), ("policy.denied", false), "{}", hidden.detail);
+    let act = Act::secret_delete(path("hid/c"));
+    owner.act(act, b"", |grant| app::secret::delete(grant, None, None)).await.into_outcome().unwrap();
+    assert_eq!(plan(&planner, application("main", Vec::new(), true)).await.unwrap_err(), hidden, "gone or not");
+    let sees =
+        r#"permit (principal in Role::"planner", action == Action::"secret.metadata", resource in Path::"hid");"#;
+    owner.policy("sees", sees).await.unwrap();
+    let told = plan(&planner, application("main", Vec::new(), true)).await.unwrap_err();
+    assert_eq!(told.detail, "secret `hid/c`: this needs `secret.delete`");
+}
+
+#[tokio::test]
+async fn what_another_set_names_is_kept_by_a_prune() {
+    let house = house().await;
+    let owner = house.owner().await;
+    apply(&owner, application("s1", first(), false)).await.unwrap();
+    let shared = || vec![policy("readers", READERS), principal("ann", &["reader"]), secret("db/password", None, 5)];
+    apply(&owner, application("s2", shared(), false)).await.unwrap();
+    let ann = owner.session("ann").await;
+    let pruned = ["=policy readers", "=principal ann", "-principal bob", "=secret db/password"];
+    assert_eq!(plan(&owner, application("s1", Vec::new(), true)).await.unwrap(), pruned);
+    assert_eq!(apply(&owner, application("s1", Vec::new(), true)).await.unwrap(), pruned);
+    ann.get("db/password").await.unwrap();
+    assert!(apply(&owner, application("s1", Vec::new(), true)).await.unwrap().is_empty(), "it is the set's no more");
+    // The last set that names it takes it away.
+    let gone = ["-policy readers", "-principal ann", "-secret db/password"];
+    assert_eq!(apply(&owner, application("s2", Vec::new(), true)).await.unwrap(), gone);
+    assert_eq!(ann.get("db/password").await, Err("auth.required"));
+}
+
+#[tokio::test]
+async fn a_first_application_is_made_once() {
+    let house = house().await;
+    let login = app::bootstrap::owner_login(&house.app, false).await.unwrap().unwrap();
+    let applied = app::apply::first(&house.app, application("init", first(), false)).await.unwrap();
+    assert!(matches!(applied, First::Applied(_)), "{applied:?}");
+    let owner = house.login(login, None).await;
     assert_eq!(owner.session("ann").await.get("db/password").await.unwrap().len(), 64);
     let again = application("init", vec![principal("eve", &[])], false);
-    assert!(app::apply::first(&house.app, again).await.unwrap().is_none());
+    assert_eq!(app::apply::first(&house.app, again).await.unwrap(), First::Before);
     let eve = Act::principal_read(PrincipalName::parse("eve").unwrap());
     assert_eq!(code(owner.act(eve, b"", app::principal::get).await.into_outcome()), "principal.not_found");
+}
+
+#[tokio::test]
+async fn a_first_application_leaves_the_owner_what_it_is() {
+    let house = house().await;
+    let login = app::bootstrap::owner_login(&house.app, false).await.unwrap().unwrap();
+    let owner = |roles: &[&str], disabled| {
+        let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        Document::Principal { name: PrincipalName::parse("owner").unwrap(), roles, disabled }
+    };
+    for bad in [owner(&["app"], false), owner(&["owner"], true), owner(&[], true)] {
+        let documents = vec![principal("ann", &["owner"]), bad];
+        let refused = app::apply::first(&house.app, application("init", documents, false)).await.unwrap_err();
+        assert_eq!(refused.code.name, "principal.owner_only");
+        assert!(refused.detail.contains("`owner` is an owner"), "{}", refused.detail);
+    }
+    let good = vec![principal("ann", &["reader"]), owner(&["owner", "app"], false)];
+    let applied = app::apply::first(&house.app, application("init", good, false)).await.unwrap();
+    assert!(matches!(applied, First::Applied(_)), "nothing of the others was applied: {applied:?}");
+    house.login(login, None).await.put("a", "v").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_house_that_was_used_takes_no_documents_of_a_first_start() {
+    for logs_out in [false, true] {
+        let house = house().await;
+        let owner = house.owner().await;
+        if logs_out {
+            owner.friend("friend", &[]).await;
+            for who in ["owner", "friend"] {
+                let mine = owner.session(who).await;
+                drop(mine);
+            }
+            let all = owner.act(Act::session_list(), b"", |grant| app::session::list(grant, None, None)).await;
+            let own = owner.act(Act::session_self(), b"", app::session::own).await.into_outcome().unwrap().id;
+            let others = all.into_outcome().unwrap().items.into_iter().map(|one| one.id).filter(|id| *id != own);
+            for id in others.chain([own]).collect::<Vec<_>>() {
+                owner.act(Act::session_revoke(id), b"", app::session::revoke).await.into_outcome().unwrap();
+            }
+        }
+        let late = application("init", vec![principal("eve", &["owner"])], false);
+        assert_eq!(app::apply::first(&house.app, late).await.unwrap(), First::TooLate, "logged out: {logs_out}");
+    }
 }

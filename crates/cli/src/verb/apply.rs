@@ -17,7 +17,8 @@ pub(crate) struct Apply {
     /// Name of the set that the documents make up
     #[arg(long, value_name = "NAME", default_value = "main")]
     set: String,
-    /// Take away what the set held and no document names any more
+    /// Take away what the set held and no document names any more, unless another set names it; where there is no document at
+    /// all it takes --yes
     #[arg(long)]
     prune: bool,
     /// Only show what would change; ends with 1 if anything would
@@ -30,6 +31,14 @@ impl Apply {
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
         let hint = "write documents of kind, name and spec";
         let documents = server::documents::read(&self.file).map_err(|why| fault::invalid(why.to_string(), hint))?;
+        if self.prune && !self.diff && documents.is_empty() && !global.yes {
+            let why = format!(
+                "{} holds no document: with --prune everything that the set `{}` held would go",
+                self.file.display(),
+                self.set
+            );
+            return Err(fault::invalid(why, "see what would go with --diff; if that is meant, say so with --yes"));
+        }
         let message = Message { set: self.set, documents, prune: self.prune };
         let (client, output) = (global.client()?, global.output());
         if self.diff {

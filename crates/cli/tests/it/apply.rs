@@ -1,6 +1,6 @@
 //! `aumbry apply` and a start that finds its documents, through the real binary.
 
-use crate::command::with;
+use crate::command::{aumbry, with};
 use crate::house::House;
 
 const FIRST: &str = "\
@@ -47,6 +47,10 @@ fn documents_in_a_file_are_shown_applied_and_pruned() {
     assert_eq!(pruned["steps"][1]["step"], "prune");
     house.run(&["get", "db/password"]).failed(5, "secret.deleted");
     with(house.with_token(&token), &["get", "db/password"]).failed(4, "policy.denied");
+    std::fs::write(&file, "").unwrap();
+    house.run(&["apply", "-f", place, "--prune"]).failed(2, "would go");
+    assert_eq!(house.run(&["apply", "-f", place, "--prune", "--diff"]).text(), "- principal app\n");
+    assert_eq!(house.run(&["apply", "-f", place, "--prune", "--yes"]).ok().text(), "- principal app\n");
     for (bad, told) in [
         ("kind: secret\nname: a\nspec: { value: hunter2 }\n", "apply.invalid"),
         ("kind: secret\nname: a\nvalue: hunter2\n", "house.yaml"),
@@ -74,4 +78,27 @@ fn a_first_start_finds_its_documents_and_a_later_one_leaves_what_is_there() {
     house.kill_and_start();
     assert_eq!(house.run(&["get", "db/password"]).ok().text(), made.text());
     house.run(&["policy", "get", "readers"]).failed(5, "policy.not_found");
+}
+
+#[test]
+fn documents_of_a_start_take_no_owner_away_and_come_too_late_where_the_house_was_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("first.yaml");
+    let flag = format!("init.documents={}", file.display());
+    let start = || {
+        let args = ["serve", "--dev", "--data-dir", "data", "--listen", "127.0.0.1:0", "--set", &flag];
+        with(aumbry(folder.path()), &args)
+    };
+    for spec in ["{ roles: [app] }", "{ roles: [owner], disabled: true }", "{}"] {
+        let owner = format!("kind: principal\nname: owner\nspec: {spec}\n---\n{}", FIRST.split("---").next().unwrap());
+        std::fs::write(&file, owner).unwrap();
+        start().failed(2, "(serve.documents)").failed(2, "`owner` is an owner").failed(2, "init.documents");
+    }
+    let mut house = House::start();
+    house.stop();
+    std::fs::write(&file, "kind: principal\nname: app\n").unwrap();
+    let flag: &'static str = flag.leak();
+    house.start_again_with(Vec::from(["--set", flag]).leak());
+    house.run(&["principal", "get", "app"]).failed(5, "principal.not_found");
+    house.run(&["apply", "-f", file.to_str().unwrap()]).ok();
 }

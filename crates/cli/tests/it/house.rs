@@ -56,6 +56,12 @@ impl House {
         (self.server, self.exports) = serve(self.folder.path(), self.flags);
     }
 
+    /// The same with other flags of `serve`.
+    pub(crate) fn start_again_with(&mut self, flags: &'static [&'static str]) {
+        self.flags = flags;
+        self.start_again();
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

@@ -138,8 +138,8 @@ settings! {
     }
     /// What is there from the first start on.
     ["init"] init: InitSection {
-        /// File or folder of documents as for `aumbry apply`, applied once, when the server starts and they never were; what
-        /// is changed in them later is applied by hand. An error stops the start.
+        /// File or folder of documents as for `aumbry apply`, applied once, at the first start, as long as nobody has used the
+        /// house; what is changed in them later is applied by hand. An error stops the start.
         documents: Location = "";
         /// Whether each start gives the owner of the tenant `main` a fresh one-time login, and enables it and gives it its role
         /// again: for one start after the last login was lost, as in `aumbry serve --set init.owner_login=true`.
