@@ -5,7 +5,7 @@ use crate::authenticate::damaged;
 use crate::grant::{Authorized, bug};
 use crate::limits;
 use crate::reply::{Changed, Page};
-use access::principal::{PrincipalReply, PutPrincipal, record_name};
+use access::principal::{PrincipalReply, PutPrincipal, entity_record_name, record_name};
 use access::{Principal, PrincipalName, Resource};
 use crypto::WallMs;
 use crypto::id::EntityId;
@@ -63,9 +63,8 @@ pub async fn put(
     identity: Option<EntityId>,
 ) -> Result<Changed<Shown>, Refusal> {
     let name = name(&grant)?;
-    if identity.is_some() && grant.tenant() == grant.app.parts().home {
-        let why = "an identity is given to members of other tenants; here each principal has its own";
-        return Err(Refusal::new(&PRINCIPAL_INVALID, why));
+    if let Some(identity) = identity {
+        check_identity(&grant, identity).await?;
     }
     let fresh = EntityId::generate(grant.now(), &*grant.app.parts().entropy).map_err(no_entropy)?;
     let mut command = PutPrincipal::new(name.clone(), &roles, disabled, fresh)?;
@@ -76,6 +75,20 @@ pub async fn put(
     PrincipalReply::decode(done.reply.expose()).map_err(damaged)?;
     let what = find(&grant, &name).await?.into();
     Ok(Changed { what, position: done.position, replayed: done.replayed })
+}
+
+/// Only principals of the house's own tenant can be members of others. Whose identity another one is, and whether it is any,
+/// is not told.
+async fn check_identity(grant: &Authorized, identity: EntityId) -> Result<(), Refusal> {
+    let home = grant.app.parts().home;
+    let invalid = |why| Err(Refusal::new(&PRINCIPAL_INVALID, why));
+    if grant.tenant() == home {
+        return invalid("an identity is given to members of other tenants; here each principal has its own");
+    }
+    match grant.ledger().record(home, &entity_record_name(identity)).await? {
+        Some(_) => Ok(()),
+        None => invalid("`entity` is no principal of the tenant `main`; `aumbry principal get` there shows it"),
+    }
 }
 
 /// Shows the principal the act names. Errors: `principal.not_found`.

@@ -130,7 +130,7 @@ fn validate(types: &Types, parsed: &PolicySet, text: &str) -> Result<(), Refusal
         let why = match warning {
             ValidationWarning::ImpossiblePolicy(_) => "the condition can never be true",
             ValidationWarning::InvalidActionApplication(_) => {
-                "no act fits this principal and resource; see `aumbry policy schema` for what goes together"
+                "no act fits this principal and resource; `aumbry policy actions` lists the acts"
             }
             ValidationWarning::BidiCharsInString(_) | ValidationWarning::BidiCharsInIdentifier(_) => {
                 "there are characters that reverse the direction of text"

@@ -1,6 +1,6 @@
 //! Putting a session's end off, counting its uses, and ending it.
 
-use super::{EXPIRED, RENEWED, REVOKED, Session, USED, decode_id, id_record_name, record_name};
+use super::{EXPIRED, RENEWED, REVOKED, Session, USED, above, decode_id, id_record_name, record_name, verify_session};
 use crate::codec::encode;
 use crate::principal::{Principal, require_owner};
 use crypto::id::{EntityId, SessionId};
@@ -57,16 +57,29 @@ fn find(view: &View, id: SessionId, reach: Reach, cx: &Context<'_>) -> Result<([
     let missing = || Halt::from(Refusal::new(&code::SESSION_NOT_FOUND, "there is no such session"));
     let digest = decode_id(view.get(&id_record_name(id))?.ok_or_else(missing)?)?;
     let session = Session::decode(view.get(&record_name(&digest))?.ok_or_else(missing)?)?;
+    // All that is looked at now or later, at once: asking has only so many rounds.
+    let name = session.principal_record()?;
+    view.get_all(
+        &session.parents.iter().map(|link| record_name(&link.digest)).chain([name.clone()]).collect::<Vec<_>>(),
+    )?;
     if session.entity != cx.actor.entity {
         if reach == Reach::Own {
             return Err(missing());
         }
-        let principal = view.get(&session.principal_record()?)?.map(Principal::decode).transpose()?;
+        let principal = view.get(&name)?.map(Principal::decode).transpose()?;
         if principal.is_some_and(|principal| principal.is_owner()) {
             require_owner(view, cx)?;
         }
     }
     Ok((digest, session))
+}
+
+/// Refuses a session whose token would be refused now.
+fn good(view: &View, (digest, session): ([u8; 32], &Session), cx: &Context<'_>) -> Result<(), Halt> {
+    let over = || Halt::from(Refusal::new(&code::SESSION_NOT_FOUND, "the session is over"));
+    let parents = above(view, &session.parents)?.into_iter().collect::<Option<Vec<_>>>().ok_or_else(over)?;
+    let principal = Principal::decode(view.get(&session.principal_record()?)?.ok_or_else(over)?)?;
+    verify_session(cx.tenant, (digest, session), &parents, &principal, cx.now).map(drop).map_err(|_| over())
 }
 
 /// Ends a session by its id, and with it all that hang on it.
@@ -135,9 +148,7 @@ impl Command for RenewSession {
     /// Errors: `session.not_found`, `session.not_renewable`, `principal.owner_only` (nothing happened). Reply: empty.
     fn decide(&self, view: &View, cx: &Context<'_>) -> Result<Outcome, Halt> {
         let (digest, session) = find(view, self.id, self.reach, cx)?;
-        if cx.now >= session.expires {
-            return Err(Refusal::new(&code::SESSION_NOT_FOUND, "the session's time is over").into());
-        }
+        good(view, (digest, &session), cx)?;
         if !session.is_renewable() {
             let why = "the session has reached its limit, or was made without `max_ttl`";
             return Err(Refusal::new(&code::SESSION_NOT_RENEWABLE, why).into());

@@ -1,6 +1,6 @@
 //! Beginning sessions: for a principal, by a one-time login, derived from one's own.
 
-use super::{Bounds, ISSUED, Link, Session, SessionV1, TOKEN_KIND, confines, record_name};
+use super::{Bounds, ISSUED, Link, Session, SessionV1, TOKEN_KIND, above, confines, record_name};
 use crate::codec::encode;
 use crate::limits::{SESSION_DEPTH_MAX, SESSION_TTL_DEFAULT, SESSION_TTL_MAX, SESSION_USES_MAX};
 use crate::name::PrincipalName;
@@ -311,19 +311,6 @@ impl Command for DeriveSession {
         }
         begun(self.fresh.begin(&principal, &self.terms, origin, cx)?)
     }
-}
-
-/// The sessions that another hangs on; asks for all that are not loaded at once.
-fn above(view: &View, links: &[Link]) -> Result<Vec<Option<Session>>, Halt> {
-    let (mut found, mut wanted) = (Vec::with_capacity(links.len()), Vec::new());
-    for link in links {
-        match view.get(&record_name(&link.digest)) {
-            Ok(record) => found.push(record.map(Session::decode).transpose()?),
-            Err(Halt::Need(names)) => wanted.extend(names),
-            Err(refused) => return Err(refused),
-        }
-    }
-    if wanted.is_empty() { Ok(found) } else { Err(Halt::Need(wanted)) }
 }
 
 /// A session has at most the roles that whoever it comes from has.

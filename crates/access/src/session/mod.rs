@@ -19,7 +19,7 @@ use crate::principal::{self, Principal};
 use crypto::WallMs;
 use crypto::id::{EntityId, SessionId, TenantId};
 use crypto::token::{self, Token};
-use ledger::{Damaged, RecordKind, RecordName};
+use ledger::{Damaged, Halt, RecordKind, RecordName, View};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -304,6 +304,13 @@ pub fn verify_session(
         confines: Confines::of(&session.bounds),
         counted: session.uses.is_some(),
     })
+}
+
+/// The sessions that another hangs on; asks for all that are not loaded at once.
+fn above(view: &View, links: &[Link]) -> Result<Vec<Option<Session>>, Halt> {
+    let names: Vec<RecordName> = links.iter().map(|link| record_name(&link.digest)).collect();
+    let records = view.get_all(&names)?.into_iter();
+    records.map(|record| record.map(Session::decode).transpose().map_err(Halt::from)).collect()
 }
 
 /// The latest time seen, so that a wall clock that goes back never lengthens a life.

@@ -19,7 +19,7 @@ use access::session::{
     self, Asked, Bounds, DeriveSession, FreshSession, IssueSession, IssuedSession, RenewSession, RevokeSession,
     Session, Terms, Ttl,
 };
-use access::{Action, Part, Principal, PrincipalName, Resource, login};
+use access::{Action, Part, Principal, PrincipalName, Resource, login, verify_session};
 use crypto::id::{EntityId, SessionId, TenantId};
 use crypto::{SecretText, WallMs};
 use ledger::code::{POLICY_DENIED, SESSION_NOT_FOUND};
@@ -64,26 +64,34 @@ pub struct Issued {
     pub token: SecretText,
 }
 
-/// What the records say of a session. Errors: `storage.damaged`, why the store could not be asked.
-async fn show(ledger: &Ledger, tenant: TenantId, session: Session) -> Result<Option<Shown>, Refusal> {
-    let mut expires = session.expires;
+/// What the records say of a session; `None` of one whose token would be refused for more than its time being over.
+///
+/// Errors: `storage.damaged`, why the store could not be asked.
+async fn show(
+    ledger: &Ledger,
+    tenant: TenantId,
+    (digest, session): ([u8; 32], Session),
+) -> Result<Option<Shown>, Refusal> {
+    let mut parents = Vec::with_capacity(session.parents.len());
     for link in &session.parents {
         let Some(parent) = ledger.record(tenant, &session::record_name(&link.digest)).await? else { return Ok(None) };
-        expires = expires.min(Session::decode(&parent).map_err(damaged)?.expires);
+        parents.push(Session::decode(&parent).map_err(damaged)?);
     }
     let name = session.principal_record().map_err(damaged)?;
     let Some(principal) = ledger.record(tenant, &name).await? else { return Ok(None) };
     let principal = Principal::decode(&principal).map_err(damaged)?;
-    let roles = session.roles_of(&principal);
+    // As of the first moment there is: the end is shown, also when it is past.
+    let verified = verify_session(tenant, (digest, &session), &parents, &principal, WallMs(0));
+    let Ok(facts) = verified else { return Ok(None) };
     Ok(Some(Shown {
         renewable: session.is_renewable(),
         id: session.id,
         principal: session.principal,
         entity: session.entity,
         tenant,
-        roles: roles.iter().map(|role| role.to_string()).collect(),
+        roles: facts.roles.iter().map(|role| role.to_string()).collect(),
         created: session.created,
-        expires,
+        expires: facts.expires,
         limit: session.limit,
         parents: session.parents.iter().map(|link| link.id).collect(),
         bounds: session.bounds,
@@ -94,7 +102,7 @@ async fn show(ledger: &Ledger, tenant: TenantId, session: Session) -> Result<Opt
 /// The session of this token digest. Errors: `session.not_found`.
 async fn find(ledger: &Ledger, tenant: TenantId, digest: &[u8; 32]) -> Result<Shown, Refusal> {
     let record = ledger.record(tenant, &session::record_name(digest)).await?.ok_or_else(missing)?;
-    show(ledger, tenant, Session::decode(&record).map_err(damaged)?).await?.ok_or_else(missing)
+    show(ledger, tenant, (*digest, Session::decode(&record).map_err(damaged)?)).await?.ok_or_else(missing)
 }
 
 /// The terms asked for; for ever only with the right to that. Errors: `session.invalid`, `policy.denied`.
@@ -177,8 +185,8 @@ async fn by_id(grant: &Authorized, id: SessionId) -> Result<Shown, Refusal> {
     find(grant.ledger(), grant.tenant(), &digest).await
 }
 
-/// Lists sessions in store order, those too whose time was over within the hour: the tenant's with the right to, else the
-/// caller's own. Errors: `cursor.invalid`.
+/// Lists sessions in store order, those too whose time was over within the hour, not those that ended otherwise: the tenant's
+/// with the right to, else the caller's own. Errors: `cursor.invalid`.
 pub async fn list(grant: Authorized, cursor: Option<String>, limit: Option<u64>) -> Result<Page<Shown>, Refusal> {
     let bound: [&[u8]; 1] = [b"session.list"];
     let (cursors, tenant) = (grant.app.cursors(), grant.tenant());
@@ -189,9 +197,11 @@ pub async fn list(grant: Authorized, cursor: Option<String>, limit: Option<u64>)
     let next = last.map(|last| cursors.write(tenant, &bound, &last)).transpose()?;
     let mut items = Vec::with_capacity(found.len());
     for child in &found {
+        // Records of sessions are named after the digest.
+        let Some(digest) = access::codec::unhex(&child.name) else { continue };
         let session = Session::decode(&child.body).map_err(damaged)?;
         if may_see(&grant, session.entity) {
-            items.extend(show(grant.ledger(), tenant, session).await?);
+            items.extend(show(grant.ledger(), tenant, (digest, session)).await?);
         }
     }
     Ok(Page { items, next })
@@ -249,7 +259,7 @@ pub(crate) async fn issued(ledger: &Ledger, tenant: TenantId, done: Done) -> Res
     let IssuedSession { token, .. } = IssuedSession::from_reply(&done.reply).map_err(damaged)?;
     let digest = session::token_digest(token.expose()).ok_or_else(|| bug("a session token that does not parse"))?;
     let Some(record) = ledger.record(tenant, &session::record_name(&digest)).await? else { return Ok(None) };
-    let shown = show(ledger, tenant, Session::decode(&record).map_err(damaged)?).await?;
+    let shown = show(ledger, tenant, (digest, Session::decode(&record).map_err(damaged)?)).await?;
     Ok(shown.map(|session| Issued { session, token }))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::house::{Caller, House, code, house};
 use app::{Act, Asked, Bounds, Refusal, ScopeRule, principal, session};
+use crypto::Clock as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -187,6 +188,42 @@ async fn a_sweep_forgets_what_is_over_and_brings_no_first_login_back() {
     assert!(app::bootstrap::owner_login(&house.app, false).await.unwrap().is_none(), "the owner has logged in before");
 }
 
+#[tokio::test]
+async fn a_session_whose_token_is_refused_is_neither_listed_nor_shown_nor_renewed() {
+    let house = house().await;
+    let owner = house.owner().await;
+    let friend = owner.friend("friend", &["reader"]).await;
+    let asked = Asked { ttl: Some(HOUR), max_ttl: Some(30 * HOUR), ..Asked::default() };
+    let long = owner.session_with("friend", asked.clone()).await;
+    let below = long.derive(false, Asked { ttl: Some(HOUR), ..Asked::default() }).await.unwrap();
+    let ids = [own(&friend).await.unwrap().id, own(&long).await.unwrap().id, own(&below).await.unwrap().id];
+    let listed = async || {
+        let all = owner.act(Act::session_list(), b"", |grant| session::list(grant, None, None)).await;
+        let all = all.into_outcome().unwrap().items;
+        ids.iter().filter(|id| all.iter().any(|one| one.id == **id)).count()
+    };
+    let shown = async |id| code(owner.act(Act::session_read(id), b"", session::read).await.into_outcome());
+    assert_eq!((listed().await, shown(ids[0]).await), (3, "ok"));
+    owner.act(Act::session_revoke(ids[1]), b"", session::revoke).await.into_outcome().unwrap();
+    assert_eq!((listed().await, shown(ids[2]).await), (1, "session.not_found"), "what hung on it is over");
+    let long = owner.session_with("friend", asked).await;
+    let last = own(&long).await.unwrap().id;
+    for disabled in [true, false] {
+        set(&owner, "friend", disabled).await;
+        assert_eq!(code(own(&friend).await), "auth.required");
+        assert_eq!((listed().await, shown(ids[0]).await), (0, "session.not_found"), "disabled: {disabled}");
+        let renewed = owner.act(Act::session_renew(last), b"", |grant| session::renew(grant, None)).await;
+        assert_eq!(code(renewed.into_outcome()), "session.not_found");
+    }
+    // What is over can still be ended, and one whose time is over is shown with its end.
+    owner.act(Act::session_revoke(last), b"", session::revoke).await.into_outcome().unwrap();
+    let short = owner.session_with("friend", life(Duration::from_secs(2))).await;
+    let id = own(&short).await.unwrap().id;
+    house.pass(3_000);
+    let over = owner.act(Act::session_read(id), b"", session::read).await.into_outcome().unwrap();
+    assert!(over.expires < house.clock.wall(), "{over:?}");
+}
+
 /// Makes a principal of another tenant out of an identity of the house's own.
 async fn join(owner: &Caller<'_>, name: &str, roles: &[&str], identity: crypto::id::EntityId) -> Result<(), Refusal> {
     let act = Act::principal_write(app::PrincipalName::parse(name).unwrap());
@@ -248,4 +285,23 @@ async fn an_identity_is_taken_in_once_and_never_replaces_another() {
     assert_ne!(theirs, identity);
     // A session of the other tenant's own opens nothing at home, member or not.
     assert_eq!(there.under("main").get("a").await, Err("auth.required"));
+}
+
+#[tokio::test]
+async fn only_principals_of_main_are_taken_in_and_all_others_are_refused_alike() {
+    let house = house().await;
+    let (home, there) = members(&house).await;
+    let (_, login) = house.tenant("third").await;
+    let third = house.login(login, Some("third".into())).await;
+    let unknown = crypto::id::EntityId::from_bytes([7; 16]);
+    let mut answers = Vec::new();
+    for identity in [own(&third).await.unwrap().entity, own(&there).await.unwrap().entity, unknown] {
+        answers.push(join(&there, "guest", &["reader"], identity).await.unwrap_err());
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert_eq!(answers[0].code.name, "principal.invalid");
+    let get = Act::principal_read(app::PrincipalName::parse("guest").unwrap());
+    let guest = there.act(get, b"", principal::get).await.into_outcome();
+    assert_eq!(code(guest), "principal.not_found");
+    join(&there, "guest", &["reader"], own(&home).await.unwrap().entity).await.unwrap();
 }
