@@ -4,7 +4,7 @@ use api::Class;
 
 /// Everything went well.
 pub(crate) const OK: u8 = 0;
-/// `diff` found differences.
+/// `diff` found differences, `policy explain` says no.
 pub(crate) const DIFFERENT: u8 = 1;
 /// `run` failed before the program ran.
 pub(crate) const RUN_FAILED: u8 = 125;

@@ -49,7 +49,7 @@ pub(crate) enum Tenant {
         /// Name of the tenant
         name: String,
     },
-    /// Set a tenant's limits, all of them; one not given is none
+    /// Set a tenant's limits, all of them at once: one not given is taken away
     Limit {
         /// Name of the tenant
         name: String,
@@ -97,9 +97,13 @@ impl Tenant {
                 let found = client.tenants().read(&name).await?;
                 output.rows(&found, HEAD, |found| vec![row(found)])?;
             }
-            Self::Suspend { name } => change(&client, output, name, Some(true), None).await?,
-            Self::Resume { name } => change(&client, output, name, Some(false), None).await?,
-            Self::Limit { name, limits } => change(&client, output, name, None, Some(limits.message())).await?,
+            Self::Suspend { name } => suspend(&client, output, name, true).await?,
+            Self::Resume { name } => suspend(&client, output, name, false).await?,
+            Self::Limit { name, limits } => {
+                let message = ChangeTenant { name, suspended: None, limits: Some(limits.message()) };
+                let changed = client.tenants().change(&message).await?;
+                output.answer(&changed, |changed| limited(&changed.tenant))?;
+            }
             Self::Delete { name } => {
                 input::confirm(&format!("deleting the tenant `{name}` with all that is in it"), &name, global.yes)?;
                 say(&client.tenants().delete(&name).await?, output)?;
@@ -127,14 +131,20 @@ fn hand_over(made: &CreatedTenant, out: Option<PathBuf>, output: output::Output)
     output::write(b"\n")
 }
 
-async fn change(
-    client: &Client,
-    output: output::Output,
-    name: String,
-    suspended: Option<bool>,
-    limits: Option<TenantLimits>,
-) -> Result<(), Error> {
-    say(&client.tenants().change(&ChangeTenant { name, suspended, limits }).await?, output)
+async fn suspend(client: &Client, output: output::Output, name: String, suspended: bool) -> Result<(), Error> {
+    let message = ChangeTenant { name, suspended: Some(suspended), limits: None };
+    say(&client.tenants().change(&message).await?, output)
+}
+
+/// All limits that hold from now on.
+fn limited(tenant: &Item) -> String {
+    let TenantLimits { secrets, request_rate } = tenant.limits;
+    let (secrets, rate) = (limit(secrets), limit(request_rate.map(u64::from)));
+    format!("{} has these limits and no others: most secrets {secrets}, most requests/s {rate}", tenant.name)
+}
+
+fn limit(limit: Option<u64>) -> String {
+    limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string())
 }
 
 fn say(changed: &TenantChanged, output: output::Output) -> Result<(), Error> {
@@ -152,7 +162,6 @@ async fn list(client: &Client, output: output::Output) -> Result<(), Error> {
 }
 
 fn row(found: &Item) -> Vec<String> {
-    let limit = |limit: Option<u64>| limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
     vec![
         found.name.clone(),
         found.id.clone(),

@@ -81,7 +81,12 @@ fn what_is_explained_is_what_happens() {
     let (house, token) = with_reader();
     let cautious = r#"forbid(principal, action, resource) when { context.source_ip.isInRange(ip("203.0.113.0/24")) };"#;
     house.run_with(&["policy", "put", "not-from-there"], cautious.as_bytes()).ok();
-    let asked = |args: &[&str]| house.run(&[&["--json", "policy", "explain", "app"], args].concat()).ok().json();
+    let asked = |args: &[&str]| {
+        let said = house.run(&[&["--json", "policy", "explain", "app"], args].concat());
+        let told = said.json();
+        assert_eq!(said.code, if told["allowed"] == true { 0 } else { 1 }, "{told}");
+        told
+    };
     let told = |args: &[&str]| {
         let told = asked(args);
         let rules: Vec<_> =

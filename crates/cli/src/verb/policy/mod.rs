@@ -34,7 +34,7 @@ pub(crate) enum Policy {
         /// Name of the policy
         name: String,
     },
-    /// Say whether a principal may do something, and which policies decide
+    /// Say whether a principal may do something, and which policies decide; ends with 1 if it may not
     Explain(Question),
     /// Say who may do something
     Who(trial::WhoQuestion),
@@ -91,7 +91,7 @@ impl Policy {
                 let changed = client.policies().remove(&name).await?;
                 output.answer(&changed, |changed| format!("policy {} removed", changed.name))?;
             }
-            Self::Explain(question) => question.ask(&client, output).await?,
+            Self::Explain(question) => return question.ask(&client, output).await,
             Self::Who(question) => question.ask(&client, output).await?,
             Self::Test(test) => return test.run(&client, output).await,
             Self::Diff(changes) => return changes.compare(&client, output).await,
@@ -102,7 +102,7 @@ impl Policy {
 }
 
 impl Question {
-    async fn ask(self, client: &client::Client, output: output::Output) -> Result<(), Error> {
+    async fn ask(self, client: &client::Client, output: output::Output) -> fault::Outcome {
         let asked = format!("{} {}", self.action, self.resource.as_deref().unwrap_or_default());
         let question = Explain {
             principal: self.principal,
@@ -118,7 +118,8 @@ impl Question {
             let verdict = if told.allowed { ("yes", "may") } else { ("no", "may not") };
             let said = format!("{}: {} {} {}", verdict.0, question.principal, verdict.1, asked.trim_end());
             format!("{}\n{}", crate::escape::text(&said), crate::escape::text(&because(told)))
-        })
+        })?;
+        Ok(if told.allowed { exit::OK } else { exit::DIFFERENT })
     }
 }
 
