@@ -118,7 +118,8 @@ impl Warden {
             None
         });
         if let Err(error) = initialise(&self.ground.config, app).await {
-            tracing::error!(%error, "the configured documents were not applied; the next start tries again");
+            let next = "the next start tries again if nobody has used the house by then";
+            tracing::error!(%error, "the configured documents were not applied; {next}");
         }
         login
     }
