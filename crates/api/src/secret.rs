@@ -403,6 +403,9 @@ pub struct Metadata {
     pub deleted: bool,
     /// When the secret was first written.
     pub created_at: Timestamp,
+    /// Who first wrote it, by name or id; absent where that is not known any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// When it last changed.
     pub updated_at: Timestamp,
     /// When the current version stops being readable.
@@ -537,6 +540,9 @@ pub struct Item {
     /// When its values stop being readable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// Who made a secret, by name; only for who may see its metadata.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 /// A page of a list.
@@ -562,6 +568,9 @@ pub struct Search {
     /// Labels it has, with these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// The name of the principal that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// A time before which its values stop being readable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_before: Option<Timestamp>,

@@ -41,7 +41,7 @@ pub(crate) enum Command {
     Get(verb::get::Get),
     /// List secrets and folders
     List(verb::list::List),
-    /// Find secrets by name, labels and expiry
+    /// Find secrets by name, labels, owner and expiry
     Search(verb::search::Search),
     /// List the versions of a secret
     Versions(verb::versions::Versions),

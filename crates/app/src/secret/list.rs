@@ -1,6 +1,6 @@
 //! Listing folders, within what the caller may list.
 
-use super::read::{Fate, fate};
+use super::read::{Fate, Names, fate};
 use crate::authenticate::damaged;
 use crate::grant::Authorized;
 use crate::limits;
@@ -41,6 +41,8 @@ pub enum ItemKind {
         labels: Labels,
         /// When its values stop being readable; as its labels.
         expires: Option<WallMs>,
+        /// Who made it, by name or id; none for who may not see its metadata.
+        owner: Option<String>,
     },
 }
 
@@ -73,14 +75,14 @@ pub async fn list(grant: Authorized, query: ListQuery) -> Result<Page<Item>, Ref
     };
     let mut walk = Walk::resume((grant.ledger(), grant.tenant()), &may, root.clone(), order, query.recursive, frames);
     let limit = limits::page(query.limit)?;
-    let mut items = Vec::new();
+    let (mut items, mut names) = (Vec::new(), Names::of(&grant));
     while items.len() < limit {
         match walk.next().await? {
             Some(Found::Secret(path, body)) => {
                 // The mark of a complete purge is nothing to show.
                 if let Some(secret) = Secret::decode(&body).map_err(damaged)? {
-                    let known = may_know(&grant, &Path::parse(&path)?);
-                    items.push(secret_item(path, secret, known, grant.now()));
+                    let knows = Knows::of(&grant, &Path::parse(&path)?);
+                    items.push(secret_item(path, secret, knows, grant.now(), &mut names).await?);
                 }
             }
             Some(Found::Folder(path)) => items.push(Item { path, kind: ItemKind::Folder }),
@@ -94,19 +96,37 @@ pub async fn list(grant: Authorized, query: ListQuery) -> Result<Page<Item>, Ref
     Ok(Page { items, next })
 }
 
-/// Whether labels and expiry of a secret are for the caller: they are for who may see its metadata or its value.
-pub(super) fn may_know(grant: &Authorized, path: &Path) -> bool {
-    let resource = Resource::Secret(path.clone());
-    grant.also(Action::SecretMetadata, &resource) || grant.also(Action::SecretRead, &resource)
+/// What of a secret besides its name is for the caller.
+#[derive(Clone, Copy)]
+pub(super) struct Knows {
+    /// Labels and expiry: for who may see its metadata or its value.
+    pub(super) labels: bool,
+    /// Who made it: for who may see its metadata.
+    pub(super) owner: bool,
 }
 
-pub(super) fn secret_item(path: String, mut secret: Secret, known: bool, now: WallMs) -> Item {
+impl Knows {
+    pub(super) fn of(grant: &Authorized, path: &Path) -> Knows {
+        let resource = Resource::Secret(path.clone());
+        let owner = grant.also(Action::SecretMetadata, &resource);
+        Knows { labels: owner || grant.also(Action::SecretRead, &resource), owner }
+    }
+}
+
+pub(super) async fn secret_item(
+    path: String,
+    mut secret: Secret,
+    knows: Knows,
+    now: WallMs,
+    names: &mut Names<'_>,
+) -> Result<Item, Refusal> {
     let fate = secret.versions.last().map_or(Fate::Purged, |version| fate(&secret, version, now));
-    if !known {
+    if !knows.labels {
         secret.labels.clear();
     }
-    let expires = secret.expires.filter(|_| known);
+    let expires = secret.expires.filter(|_| knows.labels);
+    let owner = if knows.owner { names.owner(&secret).await? } else { None };
     let (version, changed) = (secret.current(), secret.changed);
-    let kind = ItemKind::Secret { version, fate, changed, labels: secret.labels, expires };
-    Item { path, kind }
+    let kind = ItemKind::Secret { version, fate, changed, labels: secret.labels, expires, owner };
+    Ok(Item { path, kind })
 }

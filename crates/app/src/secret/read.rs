@@ -58,10 +58,8 @@ pub struct VersionAbout {
     pub fate: Fate,
     /// When it was written.
     pub created: WallMs,
-    /// Who wrote it.
-    pub author: EntityId,
-    /// The author's name, where it is still known.
-    pub author_name: Option<String>,
+    /// Who wrote it: name, or id where that is not known.
+    pub author: String,
     /// Bytes of the value.
     pub size: u32,
     /// How the value was given.
@@ -79,6 +77,8 @@ pub struct About {
     pub created: WallMs,
     /// When it last changed.
     pub changed: WallMs,
+    /// Who made it: name or id; none where that is not known any more.
+    pub owner: Option<String>,
     /// Labels.
     pub labels: Labels,
     /// When its values stop being readable.
@@ -238,8 +238,7 @@ pub async fn about(grant: Authorized) -> Result<About, Refusal> {
     if let Some(last) = last
         && grant.also(Action::AccessRead, &Resource::Secret(path.clone()))
     {
-        let name = name_of(grant.ledger(), grant.tenant(), last.by).await?;
-        last_reader = Some(name.unwrap_or_else(|| last.by.to_string()));
+        last_reader = Some(Names::of(&grant).shown(last.by).await?);
     }
     let about = describe(&grant, path, secret).await?;
     Ok(About { last_read: last.map(|last| last.at), last_reader, ..about })
@@ -248,23 +247,14 @@ pub async fn about(grant: Authorized) -> Result<About, Refusal> {
 /// As [`about`], for a record at hand.
 pub(super) async fn describe(grant: &Authorized, path: Path, secret: Secret) -> Result<About, Refusal> {
     let now = grant.now();
-    let mut names: BTreeMap<EntityId, Option<String>> = BTreeMap::new();
+    let mut names = Names::of(grant);
     let mut versions = Vec::with_capacity(secret.versions.len());
     for version in secret.versions.iter().rev() {
-        let author_name = match names.get(&version.author) {
-            Some(name) => name.clone(),
-            None => {
-                let name = name_of(grant.ledger(), grant.tenant(), version.author).await?;
-                names.insert(version.author, name.clone());
-                name
-            }
-        };
         versions.push(VersionAbout {
             number: version.number,
             fate: fate(&secret, version, now),
             created: version.created,
-            author: version.author,
-            author_name,
+            author: names.shown(version.author).await?,
             size: version.size,
             encoding: version.encoding,
             copied_from: version.copied_from,
@@ -272,6 +262,7 @@ pub(super) async fn describe(grant: &Authorized, path: Path, secret: Secret) -> 
     }
     Ok(About {
         path,
+        owner: names.owner(&secret).await?,
         created: secret.created,
         changed: secret.changed,
         expires: secret.expires,
@@ -293,6 +284,37 @@ pub(super) fn fate(secret: &Secret, version: &Version, now: WallMs) -> Fate {
         State::Live(_) => Fate::Live,
         State::Deleted { .. } => Fate::Deleted,
         State::Purged { .. } => Fate::Purged,
+    }
+}
+
+/// Names of the caller's tenant behind entities, each looked up once.
+pub(super) struct Names<'a> {
+    grant: &'a Authorized,
+    known: BTreeMap<EntityId, String>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn of(grant: &'a Authorized) -> Names<'a> {
+        Names { grant, known: BTreeMap::new() }
+    }
+
+    /// The name, or the id where there is none.
+    pub(super) async fn shown(&mut self, entity: EntityId) -> Result<String, Refusal> {
+        if let Some(name) = self.known.get(&entity) {
+            return Ok(name.clone());
+        }
+        let name = name_of(self.grant.ledger(), self.grant.tenant(), entity).await?;
+        let shown = name.unwrap_or_else(|| entity.to_string());
+        self.known.insert(entity, shown.clone());
+        Ok(shown)
+    }
+
+    /// Who made a secret.
+    pub(super) async fn owner(&mut self, secret: &Secret) -> Result<Option<String>, Refusal> {
+        match secret.owner {
+            Some(owner) => self.shown(owner).await.map(Some),
+            None => Ok(None),
+        }
     }
 }
 

@@ -1,13 +1,15 @@
-//! Finding secrets by name, labels and expiry, within what the caller may list.
+//! Finding secrets by name, labels, owner and expiry, within what the caller may list.
 
-use super::list::{Item, may_know, secret_item};
+use super::list::{Item, Knows, secret_item};
+use super::read::Names;
 use crate::authenticate::damaged;
 use crate::grant::Authorized;
 use crate::limits::{self, PATTERN_CHARS_MAX};
 use crate::reply::Page;
 use crate::walk::{Found, Frame, Order, Walk};
-use access::{Action, Resource};
+use access::{Action, Principal, PrincipalName, Resource, principal};
 use crypto::WallMs;
+use crypto::id::EntityId;
 use ledger::code::REQUEST_INVALID;
 use ledger::{Path, Prefix, Refusal};
 use secrets::{Labels, Secret};
@@ -20,6 +22,8 @@ pub struct Search {
     pub name: Option<String>,
     /// Labels it has, with these values.
     pub labels: Labels,
+    /// The name of the principal that made it.
+    pub owner: Option<PrincipalName>,
     /// Values that stop being readable before this time.
     pub expires_before: Option<WallMs>,
     /// Where an earlier page stopped.
@@ -30,8 +34,8 @@ pub struct Search {
 
 /// Secrets below the folder that the act names, in store order.
 ///
-/// A folder is gone into only if the caller may list it, and labels and expiry count only of secrets whose metadata or value the
-/// caller may see: nothing hints at the others. A page may be short or empty and still have a next one: work per page is
+/// A folder is gone into only if the caller may list it, labels and expiry count only of secrets whose metadata or value the
+/// caller may see, and owners only of those whose metadata it may see: nothing hints at the others. A page may be short or empty and still have a next one: work per page is
 /// bounded. Errors: `cursor.invalid`, `request.invalid`.
 pub async fn search(grant: Authorized, search: Search) -> Result<Page<Item>, Refusal> {
     let root = grant.folder()?.clone();
@@ -39,13 +43,18 @@ pub async fn search(grant: Authorized, search: Search) -> Result<Page<Item>, Ref
     let pattern = search.name.as_deref().map(Pattern::parse).transpose()?;
     let labels = format!("{:?}", search.labels);
     let expires = search.expires_before.map(|at| at.0.to_be_bytes());
-    let bound: [&[u8]; 6] = [
+    let owner = match &search.owner {
+        Some(name) => Some(entity(&grant, name).await?),
+        None => None,
+    };
+    let bound: [&[u8]; 7] = [
         b"secret.search",
         root.as_str().as_bytes(),
         &[u8::from(search.name.is_some())],
         search.name.as_deref().unwrap_or_default().as_bytes(),
         labels.as_bytes(),
         expires.as_ref().map(<[u8; 8]>::as_slice).unwrap_or_default(),
+        search.owner.as_ref().map(|name| name.as_str().as_bytes()).unwrap_or_default(),
     ];
     let cursors = grant.app.cursors();
     let frames: Vec<Frame> = match &search.cursor {
@@ -56,7 +65,7 @@ pub async fn search(grant: Authorized, search: Search) -> Result<Page<Item>, Ref
         Prefix::parse(folder).is_ok_and(|folder| grant.also(Action::SecretList, &Resource::Folder(folder)))
     };
     let mut walk = Walk::resume((grant.ledger(), grant.tenant()), &may, root.clone(), Order::Store, true, frames);
-    let mut items = Vec::new();
+    let (mut items, mut names) = (Vec::new(), Names::of(&grant));
     while items.len() < limit {
         let Some(found) = walk.next().await? else { break };
         let Found::Secret(path, body) = found else { continue };
@@ -64,14 +73,15 @@ pub async fn search(grant: Authorized, search: Search) -> Result<Page<Item>, Ref
             continue;
         }
         let Some(secret) = Secret::decode(&body).map_err(damaged)? else { continue };
-        let known = may_know(&grant, &Path::parse(&path)?);
-        if !known && (!search.labels.is_empty() || search.expires_before.is_some()) {
+        let knows = Knows::of(&grant, &Path::parse(&path)?);
+        if !knows.labels && (!search.labels.is_empty() || search.expires_before.is_some()) {
             continue;
         }
         let labelled = search.labels.iter().all(|(name, value)| secret.labels.get(name) == Some(value));
         let ends = search.expires_before.is_none_or(|before| secret.expires.is_some_and(|at| at < before));
-        if labelled && ends {
-            items.push(secret_item(path, secret, known, grant.now()));
+        let made = owner.is_none_or(|owner| knows.owner && owner.is_some() && secret.owner == owner);
+        if labelled && ends && made {
+            items.push(secret_item(path, secret, knows, grant.now(), &mut names).await?);
         }
     }
     let next = match walk.rest() {
@@ -79,6 +89,13 @@ pub async fn search(grant: Authorized, search: Search) -> Result<Page<Item>, Ref
         None => None,
     };
     Ok(Page { items, next })
+}
+
+/// Who has a name in the caller's tenant. Nobody is an answer like any other: it tells nothing.
+async fn entity(grant: &Authorized, name: &PrincipalName) -> Result<Option<EntityId>, Refusal> {
+    let record = grant.ledger().record(grant.tenant(), &principal::record_name(name)).await?;
+    let found = record.map(|record| Principal::decode(&record)).transpose().map_err(damaged)?;
+    Ok(found.map(|principal| principal.entity))
 }
 
 /// A part of a path, or a pattern of the whole.

@@ -159,7 +159,7 @@ async fn a_rollback_copies_by_version_and_by_time() {
     assert_eq!(owner.get("a").await.unwrap(), "two");
     let about = owner.act(Act::secret_versions(path("a")), b"", secret::about).await.into_outcome().unwrap();
     assert_eq!(about.versions[0].copied_from, Some(2));
-    assert_eq!(about.versions[0].author_name.as_deref(), Some("owner"));
+    assert_eq!(about.versions[0].author, "owner");
     assert_eq!(code(roll(Source::At(WallMs(times[0].0 - 1)), None).await.into_outcome()), "secret.not_found");
     assert_eq!(code(roll(Source::At(WallMs(u64::MAX)), None).await.into_outcome()), "secret.invalid");
     assert_eq!(code(roll(Source::Version(1), Some(1)).await.into_outcome()), "secret.version_conflict");

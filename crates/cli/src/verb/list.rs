@@ -29,7 +29,7 @@ impl List {
 pub(crate) fn shown(global: &Global, list: &SecretList) -> Result<(), client::Error> {
     let output = global.output();
     let whole = output.terminal();
-    output.rows(list, &["path", "version", "state", "changed", "labels"], |list| {
+    output.rows(list, &["path", "version", "state", "changed", "owner", "labels"], |list| {
         list.items.iter().map(|item| if whole { row(item) } else { vec![path(item)] }).collect()
     })
 }
@@ -46,5 +46,6 @@ fn row(item: &Item) -> Vec<String> {
     let state = item.state.map(|state| state.word().to_owned()).unwrap_or_default();
     let changed = item.updated_at.as_ref().map(ToString::to_string).unwrap_or_default();
     let labels: Vec<_> = item.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    vec![path(item), version, state, changed, labels.join(" ")]
+    let owner = item.owner.clone().unwrap_or_default();
+    vec![path(item), version, state, changed, owner, labels.join(" ")]
 }

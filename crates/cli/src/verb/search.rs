@@ -1,4 +1,4 @@
-//! `aumbry search`: finds secrets by name, labels and expiry.
+//! `aumbry search`: finds secrets by name, labels, owner and expiry.
 
 use api::Timestamp;
 use api::secret::{Search as Message, SecretList};
@@ -9,7 +9,7 @@ use crate::verb::list::shown;
 use crate::verb::put::labels;
 use crate::{exit, fault, pages};
 
-/// Find secrets by name, labels and expiry
+/// Find secrets by name, labels, owner and expiry
 #[derive(Debug, Args)]
 #[command(
     after_help = "NAME is a part of the path, or a pattern of the whole: `*` within a segment, `**` across segments, \
@@ -24,6 +24,9 @@ pub(crate) struct Search {
     /// Label it has; may be given several times
     #[arg(long = "label", value_name = "NAME=VALUE")]
     labels: Vec<String>,
+    /// Principal that made it
+    #[arg(long, value_name = "NAME")]
+    owner: Option<String>,
     /// Whose values stop being readable before this time, RFC 3339 or a span from now such as 30d
     #[arg(long, value_name = "TIME")]
     expires_before: Option<String>,
@@ -37,6 +40,7 @@ impl Search {
             prefix: self.prefix,
             name: self.name,
             labels: labels(&self.labels)?,
+            owner: self.owner,
             expires_before: self.expires_before.as_deref().map(time).transpose()?,
             ..Message::default()
         };

@@ -182,6 +182,10 @@ fn secrets_are_copied_moved_found_and_resolved() {
     assert_eq!(house.run(&["search", "--label", "team=x"]).ok().text(), "soon\n");
     assert_eq!(house.run(&["search", "--expires-before", "2100-02-01T00:00:00Z"]).ok().text(), "soon\n");
     assert_eq!(house.run(&["search", "--expires-before", "30d"]).ok().text(), "");
+    assert_eq!(house.run(&["search", "soon", "--owner", "owner"]).ok().text(), "soon\n");
+    assert_eq!(house.run(&["search", "--owner", "nobody"]).ok().text(), "");
+    let found: serde_json::Value = serde_json::from_slice(&house.run(&["--json", "search", "soon"]).ok().out).unwrap();
+    assert_eq!(found["items"][0]["owner"], "owner", "{found}");
     house.run(&["search", "--expires-before", "soon"]).failed(2, "is no time");
     house.put("web/conf", b"aumbry:///web/conf");
     house.run(&["get", "web/conf", "--resolve"]).failed(6, "reference.invalid");

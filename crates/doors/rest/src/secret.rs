@@ -7,7 +7,7 @@ use crate::time;
 use api::secret as wire;
 use app::code::{REQUEST_INVALID, SECRET_INVALID};
 use app::secret::{self, Edit, Encoding, ListQuery, MetadataEdit, NewValue, Rollback, Scope, Source};
-use app::{Act, Path, Refusal};
+use app::{Act, Path, PrincipalName, Refusal};
 
 /// `PUT secrets/{path}`
 pub(crate) async fn put(call: Box<Call>) -> Answer {
@@ -115,6 +115,7 @@ pub(crate) async fn search(call: Box<Call>) -> Answer {
             let wanted = secret::Search {
                 name: body.name,
                 labels: body.labels,
+                owner: body.owner.as_deref().map(PrincipalName::parse).transpose()?,
                 expires_before,
                 cursor: body.cursor,
                 limit: body.limit.map(u64::from),

@@ -157,6 +157,7 @@ pub(crate) fn metadata(about: &About) -> wire::Metadata {
         updated_at: shown(about.changed),
         expires_at: about.expires.map(shown),
         labels: about.labels.clone(),
+        owner: about.owner.clone(),
         last_read_at: about.last_read.map(shown),
         last_read_by: about.last_reader.clone(),
     }
@@ -168,7 +169,7 @@ pub(crate) fn versions(about: About) -> wire::Versions {
         version: version.number,
         state: state(version.fate),
         created_at: shown(version.created),
-        created_by: Some(version.author_name.unwrap_or_else(|| version.author.to_string())),
+        created_by: Some(version.author),
         expires_at: expires.map(shown),
         rolled_back_to: version.copied_from,
     });
@@ -193,16 +194,18 @@ pub(crate) fn item(item: Item) -> wire::Item {
         updated_at: None,
         labels: BTreeMap::new(),
         expires_at: None,
+        owner: None,
     };
     match item.kind {
         ItemKind::Folder => folder,
-        ItemKind::Secret { version, fate, changed, labels, expires } => wire::Item {
+        ItemKind::Secret { version, fate, changed, labels, expires, owner } => wire::Item {
             kind: wire::ItemKind::Secret,
             version: Some(version),
             state: Some(state(fate)),
             updated_at: Some(shown(changed)),
             labels,
             expires_at: expires.map(shown),
+            owner,
             ..folder
         },
     }

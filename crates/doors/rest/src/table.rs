@@ -70,7 +70,7 @@ fn of_secrets() -> Vec<Route> {
         POST "/api/v1/secrets:read" "secret.read" secret::read_many, Json, body ReadMany, answer Secrets;
             "Reads several values, all or none."
         POST "/api/v1/secrets:search" "secret.search" secret::search, Json, body Search, answer SecretList;
-            "Finds secrets by name, labels and expiry below a folder."
+            "Finds secrets by name, labels, owner and expiry below a folder."
         POST "/api/v1/secrets:import" "secret.import" secret_batch::import, Batch, body Import, answer Imported;
             "Writes many secrets in one commit, or none of them."
         POST "/api/v1/secrets:copy" "secret.copy" secret_batch::copy, Json, body Copy, answer Copied;

@@ -130,6 +130,9 @@ pub struct Secret {
     /// Versions kept, oldest first.
     // INVARIANT: ascending, the last is `next - 1`, at most `kept()` of them.
     pub versions: Vec<Version>,
+    /// Who wrote its first version since the last complete purge, where that is still known.
+    #[serde(skip)]
+    pub owner: Option<EntityId>,
 }
 
 impl Secret {
@@ -218,15 +221,29 @@ pub(crate) struct Gone {
 #[derive(Serialize, Deserialize)]
 enum Versioned {
     V1(Record),
+    /// With its owner beside it.
+    V2(Secret, EntityId),
 }
 
 impl Record {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Record, Damaged> {
-        let Versioned::V1(record) = codec::decode("record of a secret", bytes)?;
-        Ok(record)
+        Ok(match codec::decode("record of a secret", bytes)? {
+            Versioned::V1(Record::Kept(secret)) => {
+                let first = secret.versions.first().filter(|first| first.created == secret.created);
+                Record::Kept(Secret { owner: first.map(|first| first.author), ..secret })
+            }
+            Versioned::V1(gone) => gone,
+            Versioned::V2(secret, owner) => Record::Kept(Secret { owner: Some(owner), ..secret }),
+        })
     }
 
     pub(crate) fn encode(self) -> Vec<u8> {
-        codec::encode(&Versioned::V1(self))
+        codec::encode(&match self {
+            Record::Kept(secret) => match secret.owner {
+                Some(owner) => Versioned::V2(secret, owner),
+                None => Versioned::V1(Record::Kept(secret)),
+            },
+            gone => Versioned::V1(gone),
+        })
     }
 }

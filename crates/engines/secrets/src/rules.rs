@@ -140,6 +140,7 @@ fn fresh(fact: &VersionWritten, next: u64, stamp: &Stamp) -> Secret {
         cas_required: false,
         next,
         versions: Vec::new(),
+        owner: Some(stamp.actor.entity),
     }
 }
 

@@ -2,7 +2,7 @@
 //! a new form is a new variant beside them.
 
 use crate::house::{House, Records, data_key, fresh, path};
-use crypto::id::BlobId;
+use crypto::id::{BlobId, EntityId};
 use crypto::seam::WallMs;
 use ledger::{Command, EventRef, Rules};
 use secrets::command::{
@@ -73,6 +73,11 @@ const SECRET: &str = "000003612f6280d095ffbc3186d095ffbc3101047465616d0372656400
          030303030303ac02020000060707070707070707070707070707070700010707070707070707070707070707070700010101\
          0101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010281d095ff\
          bc3103030303030303030303030303030303ac020201010286d095ffbc31";
+/// The same with its owner.
+const SECRET_V2: &str = "0103612f6280d095ffbc3186d095ffbc3101047465616d0372656400000003020180d095ffbc310303030303030303030303\
+     0303030303ac0202000006070707070707070707070707070707070001070707070707070707070707070707070001010101\
+     01010101010101010101010101010101010101010101010101010101010101010101010101010101010101010281d095ffbc\
+     3103030303030303030303030303030303ac020201010286d095ffbc3103030303030303030303030303030303";
 const FOLDER: &str = "00016101";
 const GONE_EVENT: &str = "0003612f6201010101";
 const GONE: &str = "000103612f6203";
@@ -96,8 +101,30 @@ fn records_of_version_1_come_of_frozen_events() {
             records.insert(name, after);
         }
     }
-    assert_eq!(hex(&records[&secret_name(&path("a/b"))]), SECRET);
+    assert_eq!(hex(&records[&secret_name(&path("a/b"))]), SECRET_V2);
     assert_eq!(hex(&records[&folder_name("a")]), FOLDER);
+}
+
+#[test]
+fn a_record_of_version_1_knows_its_owner_as_long_as_its_first_version_is_kept() {
+    let mut house = story();
+    let name = secret_name(&path("a/b"));
+    let first = secrets::Secret::decode(&unhex(SECRET)).unwrap();
+    assert_eq!(first, secrets::Secret::decode(&unhex(SECRET_V2)).unwrap());
+    assert_eq!(first.unwrap().owner, Some(EntityId::from_bytes([3; 16])));
+    house.records.insert(name.clone(), unhex(SECRET));
+    for n in 3..20 {
+        let put = Put {
+            path: path("a/b"),
+            fresh: fresh(n, 3),
+            encoding: Encoding::Text,
+            cas: None,
+            edit: Default::default(),
+        };
+        house.run(&put).unwrap();
+    }
+    let written = secrets::Secret::decode(&house.records[&name]).unwrap().unwrap();
+    assert_eq!((written.version(1), written.owner), (None, Some(EntityId::from_bytes([3; 16]))), "and from then on");
 }
 
 #[test]
@@ -120,8 +147,9 @@ fn cut_lengthened_and_foreign_bytes_are_damage_not_panic() {
         assert!(SecretRules.touches(&EventRef { kind: event.kind, body: &longer, stamp }).is_err());
         assert!(SecretRules.touches(&EventRef { kind: "auth.session.issued", body: &event.body, stamp }).is_err());
     }
-    let record = unhex(SECRET);
-    for cut in 0..record.len() {
-        assert!(secrets::Secret::decode(&record[..cut]).is_err());
+    for record in [unhex(SECRET), unhex(SECRET_V2)] {
+        for cut in 0..record.len() {
+            assert!(secrets::Secret::decode(&record[..cut]).is_err());
+        }
     }
 }
