@@ -1,7 +1,7 @@
 //! The acts that a policy can name, their groups, and what each can be done to.
 
 use crate::resource::Part;
-use crate::resource::ResourceKind::{self, Folder, Policy, PrincipalRecord, Secret, System};
+use crate::resource::ResourceKind::{self, Folder, PasswordPolicy, Policy, PrincipalRecord, Secret, System};
 use std::fmt;
 
 macro_rules! actions {
@@ -108,6 +108,10 @@ actions! {
     BackupCreate = "backup.create", "backup", [System];
     /// Remove a backup.
     BackupRemove = "backup.remove", "backup", [System];
+    /// See password policies, and have values made by them.
+    PasswordPolicyRead = "password_policy.read", "password_policy", [PasswordPolicy, System];
+    /// Put or remove a password policy.
+    PasswordPolicyWrite = "password_policy.write", "password_policy", [PasswordPolicy];
 }
 
 impl Action {
@@ -116,7 +120,7 @@ impl Action {
         Action::ALL.iter().copied().find(|action| action.name() == name)
     }
 
-    /// The part of the server that it is about where it names no secret, folder, policy or principal.
+    /// The part of the server that it is about where it names no secret, folder, policy, password policy or principal.
     pub fn part(self) -> Option<Part> {
         let part = match self.group() {
             "policy" => Part::Policies,
@@ -129,6 +133,7 @@ impl Action {
             "tenant" => Part::Tenants,
             "apply" => Part::Documents,
             "backup" => Part::Backups,
+            "password_policy" => Part::PasswordPolicies,
             "own" if self == Action::OperationOwn => Part::Operations,
             "own" => Part::Sessions,
             _ => return None,

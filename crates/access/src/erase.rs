@@ -11,7 +11,7 @@ pub const ERASED: &str = "auth.erased";
 pub const ERASE_STEP: usize = 400;
 
 /// Kinds of records that belong to a tenant's rights and configuration, and the folders they stand in.
-pub const ERASED_PLACES: [(RecordKind, &[&str]); 9] = [
+pub const ERASED_PLACES: [(RecordKind, &[&str]); 10] = [
     (RecordKind::SESSION, &[]),
     (RecordKind::SESSION, &["id"]),
     (RecordKind::SESSION, &["swept"]),
@@ -21,6 +21,7 @@ pub const ERASED_PLACES: [(RecordKind, &[&str]); 9] = [
     (RecordKind::PRINCIPAL, &["entity"]),
     (RecordKind::PRINCIPAL, &[]),
     (RecordKind::APPLIED, &[]),
+    (RecordKind::PASSWORD_POLICY, &[]),
 ];
 
 #[derive(Serialize, Deserialize)]

@@ -24,7 +24,7 @@ pub mod wrap;
 pub use action::Action;
 pub use decide::{Counters, Decider, RequestContext, owner_may_mend};
 pub use decision::{Decision, DenyReason, RuleIds};
-pub use name::{OWNER, PolicyName, PrincipalName, Role};
+pub use name::{OWNER, PasswordPolicyName, PolicyName, PrincipalName, Role};
 pub use net::Net;
 pub use policy::{PolicyStore, Snapshot, ValidPolicy};
 pub use principal::Principal;

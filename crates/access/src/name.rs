@@ -50,6 +50,10 @@ name! {
     PrincipalName
 }
 name! {
+    /// A password policy's name in its tenant.
+    PasswordPolicyName
+}
+name! {
     /// A role's name: `Role::"readers"` in a policy.
     Role
 }
@@ -87,6 +91,17 @@ impl PrincipalName {
             return Err(Refusal::new(&code::PRINCIPAL_INVALID, format!("a principal's name is {GRAMMAR}")));
         }
         Ok(PrincipalName(text.into()))
+    }
+}
+
+impl PasswordPolicyName {
+    /// Reads a name. Errors: `password_policy.invalid`.
+    pub fn parse(text: &str) -> Result<PasswordPolicyName, Refusal> {
+        if !canonical(text) {
+            let why = format!("a password policy's name is {GRAMMAR}");
+            return Err(Refusal::new(&code::PASSWORD_POLICY_INVALID, why));
+        }
+        Ok(PasswordPolicyName(text.into()))
     }
 }
 

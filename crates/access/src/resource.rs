@@ -1,7 +1,7 @@
 //! What an act is done to, as policies see it.
 
 use crate::action::Action;
-use crate::name::{PolicyName, PrincipalName};
+use crate::name::{PasswordPolicyName, PolicyName, PrincipalName};
 use ledger::code::{self, Refusal};
 use ledger::{Path, Prefix};
 
@@ -19,16 +19,19 @@ pub enum ResourceKind {
     PrincipalRecord,
     /// `System::"ledger"`: a part of the server.
     System,
+    /// `PasswordPolicy::"strong"`: a password policy by name.
+    PasswordPolicy,
 }
 
 impl ResourceKind {
     /// Every kind, in the order of its number.
-    pub const ALL: [ResourceKind; 5] = [
+    pub const ALL: [ResourceKind; 6] = [
         ResourceKind::Secret,
         ResourceKind::Folder,
         ResourceKind::Policy,
         ResourceKind::PrincipalRecord,
         ResourceKind::System,
+        ResourceKind::PasswordPolicy,
     ];
 
     /// The entity type's name in policies.
@@ -39,6 +42,7 @@ impl ResourceKind {
             ResourceKind::Policy => "Policy",
             ResourceKind::PrincipalRecord => "PrincipalRecord",
             ResourceKind::System => "System",
+            ResourceKind::PasswordPolicy => "PasswordPolicy",
         }
     }
 
@@ -72,11 +76,13 @@ pub enum Part {
     Documents,
     /// Backups of the whole.
     Backups,
+    /// The list of password policies.
+    PasswordPolicies,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Part; 11] = [
+    pub const ALL: [Part; 12] = [
         Part::Ledger,
         Part::Access,
         Part::Keys,
@@ -88,6 +94,7 @@ impl Part {
         Part::Tenants,
         Part::Documents,
         Part::Backups,
+        Part::PasswordPolicies,
     ];
 
     /// Its id in policies.
@@ -104,6 +111,7 @@ impl Part {
             Part::Tenants => "tenants",
             Part::Documents => "documents",
             Part::Backups => "backups",
+            Part::PasswordPolicies => "password_policies",
         }
     }
 }
@@ -121,6 +129,8 @@ pub enum Resource {
     PrincipalRecord(PrincipalName),
     /// A part of the server.
     System(Part),
+    /// A password policy.
+    PasswordPolicy(PasswordPolicyName),
 }
 
 impl Resource {
@@ -139,6 +149,9 @@ impl Resource {
             Some(text) if kinds.contains(&ResourceKind::PrincipalRecord) => {
                 Some(Resource::PrincipalRecord(PrincipalName::parse(text)?))
             }
+            Some(text) if kinds.contains(&ResourceKind::PasswordPolicy) => {
+                Some(Resource::PasswordPolicy(PasswordPolicyName::parse(text)?))
+            }
             Some(_) => None,
         };
         resource.filter(|resource| kinds.contains(&resource.kind())).ok_or_else(|| {
@@ -156,6 +169,7 @@ impl Resource {
             Resource::Policy(_) => ResourceKind::Policy,
             Resource::PrincipalRecord(_) => ResourceKind::PrincipalRecord,
             Resource::System(_) => ResourceKind::System,
+            Resource::PasswordPolicy(_) => ResourceKind::PasswordPolicy,
         }
     }
 
@@ -167,6 +181,7 @@ impl Resource {
             Resource::Policy(name) => name.as_str(),
             Resource::PrincipalRecord(name) => name.as_str(),
             Resource::System(part) => part.name(),
+            Resource::PasswordPolicy(name) => name.as_str(),
         }
     }
 

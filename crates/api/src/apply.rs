@@ -29,12 +29,12 @@ pub fn main_set() -> String {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
-    /// `policy`, `principal` or `secret`.
+    /// `policy`, `password_policy`, `principal`, `secret` or `tenant`.
     pub kind: String,
     /// Name, or path of a secret.
     pub name: String,
-    /// Of a policy `text`; of a principal `roles` and `disabled`; of a secret `labels`, `max_versions` and `generate`, which
-    /// makes it where it is not there, as `secrets:generate` does.
+    /// Of a policy `text`; of a password policy `length`, `characters`, `at_least`, `symbols` and `exclude`; of a principal `roles` and `disabled`; of a secret `labels`, `max_versions` and `generate`, which
+    /// makes it where it is not there, as `secrets:generate` does; of a tenant `limits` and `suspended`.
     #[serde(default)]
     #[schema(value_type = Object)]
     pub spec: serde_json::Value,
@@ -50,14 +50,14 @@ pub enum Step {
     Update,
     /// It is as it shall be; or it would go, and another set names it too.
     Keep,
-    /// It goes: a policy is removed, a principal shut out, a secret deleted.
+    /// It goes: a policy is removed, a principal shut out, a secret deleted, a tenant suspended, a password policy removed.
     Prune,
 }
 
 /// A thing and what happens to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Planned {
-    /// `policy`, `principal` or `secret`.
+    /// `policy`, `password_policy`, `principal`, `secret` or `tenant`.
     pub kind: String,
     /// Its name or path.
     pub name: String,

@@ -13,6 +13,7 @@ pub mod key;
 pub mod ledger;
 pub mod operation;
 pub mod operator;
+pub mod password_policy;
 pub mod policy;
 pub mod principal;
 pub mod problem;

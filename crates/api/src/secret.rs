@@ -73,6 +73,15 @@ pub enum GeneratedKind {
     EcdsaP256,
     /// A pair for signatures by Ed25519, as OpenSSH writes it.
     SshEd25519,
+    /// A pair for RSA with 2,048 bits, in PEM.
+    #[serde(rename = "rsa_2048")]
+    Rsa2048,
+    /// A pair for RSA with 3,072 bits, in PEM.
+    #[serde(rename = "rsa_3072")]
+    Rsa3072,
+    /// A pair for RSA with 4,096 bits, in PEM.
+    #[serde(rename = "rsa_4096")]
+    Rsa4096,
 }
 
 /// Sets of characters of a password.
@@ -116,6 +125,9 @@ pub struct Generate {
     /// What the value looks like; a password when absent. A pair is a JSON object of `private_key` and `public_key`.
     #[serde(default)]
     pub kind: GeneratedKind,
+    /// Name of the password policy that a password is made by, in place of rules of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     /// Characters of a password, random bytes of hex, base64 and bytes, at most 4,096; 32 when absent. What has less than 64 bits
     /// is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]

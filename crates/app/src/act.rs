@@ -1,6 +1,6 @@
 //! What can be asked for: one table of acts, and an act with what it is about.
 
-use access::{Action, Part, PolicyName, PrincipalName, Resource};
+use access::{Action, Part, PasswordPolicyName, PolicyName, PrincipalName, Resource};
 use crypto::id::SessionId;
 use ledger::code::REQUEST_INVALID;
 use ledger::{Path, Prefix, Refusal};
@@ -150,6 +150,14 @@ acts! {
     APPLY_PLAN = "apply.plan", [ApplyRead, ApplyWrite], Read;
     /// Apply documents.
     APPLY = "apply.apply", [ApplyWrite], Change;
+    /// See a password policy.
+    PASSWORD_POLICY_READ = "password_policy.read", [PasswordPolicyRead], Read;
+    /// List password policies.
+    PASSWORD_POLICY_LIST = "password_policy.list", [PasswordPolicyRead], Read;
+    /// Put a password policy.
+    PASSWORD_POLICY_WRITE = "password_policy.write", [PasswordPolicyWrite], Change;
+    /// Remove a password policy.
+    PASSWORD_POLICY_REMOVE = "password_policy.remove", [PasswordPolicyWrite], Change;
     /// See which backups there are.
     BACKUP_LIST = "backup.list", [BackupRead], Read, cluster;
     /// Fetch a piece of a backup.
@@ -539,6 +547,26 @@ impl Act {
     /// Apply documents.
     pub fn apply() -> Act {
         Act::system(&APPLY, Part::Documents)
+    }
+
+    /// See a password policy.
+    pub fn password_policy_read(name: PasswordPolicyName) -> Act {
+        Act::of(&PASSWORD_POLICY_READ, Resource::PasswordPolicy(name))
+    }
+
+    /// List password policies.
+    pub fn password_policy_list() -> Act {
+        Act::system(&PASSWORD_POLICY_LIST, Part::PasswordPolicies)
+    }
+
+    /// Put a password policy.
+    pub fn password_policy_write(name: PasswordPolicyName) -> Act {
+        Act::of(&PASSWORD_POLICY_WRITE, Resource::PasswordPolicy(name))
+    }
+
+    /// Remove a password policy.
+    pub fn password_policy_remove(name: PasswordPolicyName) -> Act {
+        Act::of(&PASSWORD_POLICY_REMOVE, Resource::PasswordPolicy(name))
     }
 
     /// See which backups there are.

@@ -55,6 +55,7 @@ struct Inner {
     parts: Parts,
     now: HighWater,
     gate: Gate,
+    making: Gate,
     sessions: Sessions,
     tenants: TenantBook,
     places: Places,
@@ -71,6 +72,7 @@ impl App {
         App(Arc::new(Inner {
             now: HighWater::new(parts.ledger.head().time),
             gate: Gate::new(limits::PREPARING_MAX, limits::PREPARE_WAITING_MAX),
+            making: Gate::new(limits::MAKING_MAX, limits::MAKING_WAITING_MAX),
             sessions: Sessions::new(),
             tenants: TenantBook::new(),
             places: Places::new(),
@@ -94,6 +96,11 @@ impl App {
 
     pub(crate) fn gate(&self) -> &Gate {
         &self.0.gate
+    }
+
+    /// Bounds work that takes a whole processor for long.
+    pub(crate) fn making(&self) -> &Gate {
+        &self.0.making
     }
 
     pub(crate) fn cursors(&self) -> Cursors<'_, Ledger> {

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use storage::BoxFuture;
 
-/// Carries work on when the caller goes away: what was begun is ended and recorded.
+/// Carries work on when the caller goes away: what was begun is ended and recorded; and keeps slow work out of the way.
 pub trait Tasks: Send + Sync + std::fmt::Debug {
     /// Polls this to its end, elsewhere.
     fn spawn(&self, work: BoxFuture<'static, ()>);
+
+    /// Runs work that takes long where it holds nobody else up.
+    fn block(&self, work: Box<dyn FnOnce() + Send>);
 }
 
 /// Work that runs in its caller's task, and in one of its own from where the caller leaves it.

@@ -23,7 +23,7 @@ impl Gate {
         if let Ok(place) = self.places.try_acquire() {
             return Ok(place);
         }
-        let busy = || Refusal::new(&SERVER_BUSY, "too many values are being sealed or opened");
+        let busy = || Refusal::new(&SERVER_BUSY, "too much of this is being done at once");
         let before = self.waiting.fetch_add(1, Ordering::AcqRel);
         let _turn = Turn(&self.waiting);
         if before >= self.waiting_max {

@@ -21,6 +21,7 @@ pub mod ledger_view;
 pub mod limits;
 mod one_time;
 pub mod operation;
+pub mod password_policy;
 pub mod policy;
 pub mod principal;
 mod rate;
@@ -42,6 +43,6 @@ pub use grant::Authorized;
 pub use reply::{Changed, Page, Reply};
 
 pub use access::session::{Asked, Bounds, ScopeRule};
-pub use access::{Action, Net, PolicyName, PrincipalName, Resource};
+pub use access::{Action, Net, PasswordPolicyName, PolicyName, PrincipalName, Resource};
 pub use ledger::access_log::ClosedSegment;
 pub use ledger::{Path, Position, Prefix, Refusal, code};

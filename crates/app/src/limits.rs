@@ -13,6 +13,8 @@ pub const LIST_LOOKS_MAX: usize = 10_000;
 pub const GENERATED_LENGTH_MAX: usize = 4_096;
 /// Weakest value made by the server, in bits.
 pub const GENERATED_BITS_MIN: usize = 64;
+/// Bytes of the characters that a named password policy excludes; every printable one fits.
+pub const EXCLUDED_BYTES_MAX: usize = 128;
 /// Secrets read in one request.
 pub const READ_PATHS_MAX: usize = 1_000;
 /// Secrets written in one request.
@@ -45,6 +47,10 @@ pub const TENANTS_KNOWN_MAX: usize = 4_096;
 pub const PREPARING_MAX: usize = 64;
 /// Requests that wait for their turn to seal or open; one more is refused with `server.busy`.
 pub const PREPARE_WAITING_MAX: usize = 1_024;
+/// Key pairs that take long to make, made at the same time.
+pub const MAKING_MAX: usize = 2;
+/// Requests that wait for their turn to make one; one more is refused with `server.busy`.
+pub const MAKING_WAITING_MAX: usize = 64;
 /// Keys re-wrapped in one step of a sweep.
 pub const SWEEP_KEYS_MAX: usize = 500;
 

@@ -63,13 +63,16 @@ pub(crate) enum Command {
     Run(verb::run::Run),
     /// Fill a template with secrets
     Render(verb::render::Render),
-    /// Make policies, principals and secrets as documents say, all or nothing
+    /// Make tenants, principals, policies and secrets as documents say, all or nothing
     Apply(verb::apply::Apply),
     /// Let a principal or a role do something with secrets
     Grant(verb::grant::Grant),
     /// Who may do what
     #[command(subcommand)]
     Policy(verb::policy::Policy),
+    /// Named rules that passwords are made by
+    #[command(subcommand)]
+    PasswordPolicy(verb::password_policy::PasswordPolicy),
     /// Who there is
     #[command(subcommand)]
     Principal(verb::principal::Principal),
@@ -139,6 +142,7 @@ impl Command {
             Self::Apply(verb) => verb.run(global).await,
             Self::Grant(verb) => verb.run(global).await,
             Self::Policy(verb) => verb.run(global).await,
+            Self::PasswordPolicy(verb) => verb.run(global).await,
             Self::Principal(verb) => verb.run(global).await,
             Self::Session(verb) => verb.run(global).await,
             Self::Wrap(verb) => verb.run(global).await,

@@ -1,6 +1,8 @@
 //! Key pairs for others to use: made from drawn bytes, written in the forms that tools read.
 
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, X25519};
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,6 +21,26 @@ pub enum PairKind {
     EcdsaP256,
     /// Signatures by Ed25519 in the forms of OpenSSH.
     SshEd25519,
+    /// RSA with the exponent 65537 (FIPS 186-5), PKCS#8 and SubjectPublicKeyInfo in PEM (RFC 8017).
+    Rsa(RsaSize),
+}
+
+/// Bits of a modulus.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RsaSize {
+    /// 2,048.
+    Bits2048,
+    /// 3,072.
+    Bits3072,
+    /// 4,096.
+    Bits4096,
+}
+
+impl PairKind {
+    /// Whether making one takes so long, up to seconds, that it belongs on a thread of its own.
+    pub fn is_slow(self) -> bool {
+        matches!(self, PairKind::Rsa(_))
+    }
 }
 
 /// A pair as text.
@@ -34,10 +56,15 @@ pub struct Pair {
 const DRAWS_MAX: usize = 8;
 
 /// Makes a pair. Errors: no randomness.
+///
+/// Primes of RSA are drawn by the generator of the library, once `entropy` has shown that there is randomness.
 pub fn generate(kind: PairKind, entropy: &dyn Entropy) -> Result<Pair, NoEntropy> {
     for _ in 0..DRAWS_MAX {
         let mut seed = SecretBytes::zeroed(32);
         entropy.fill_secret(seed.expose_mut())?;
+        if let PairKind::Rsa(size) = kind {
+            return rsa(size).ok_or(NoEntropy);
+        }
         if kind == PairKind::SshEd25519 {
             let mut check = [0; 4];
             entropy.fill_public(&mut check)?;
@@ -57,6 +84,7 @@ fn pem(kind: PairKind, seed: &SecretBytes) -> Option<Pair> {
         PairKind::Ed25519 | PairKind::SshEd25519 => (ED25519_PKCS8, ED25519_SPKI),
         PairKind::X25519 => (X25519_PKCS8, X25519_SPKI),
         PairKind::EcdsaP256 => (P256_PKCS8, P256_SPKI),
+        PairKind::Rsa(_) => return None,
     };
     let mut der = SecretBuffer::with_capacity(256);
     der.extend(head);
@@ -81,7 +109,22 @@ fn public_half(kind: PairKind, seed: &[u8]) -> Option<Vec<u8>> {
         }
         PairKind::X25519 => agreed(&X25519),
         PairKind::EcdsaP256 => agreed(&ECDH_P256),
+        PairKind::Rsa(_) => None,
     }
+}
+
+fn rsa(size: RsaSize) -> Option<Pair> {
+    let size = match size {
+        RsaSize::Bits2048 => KeySize::Rsa2048,
+        RsaSize::Bits3072 => KeySize::Rsa3072,
+        RsaSize::Bits4096 => KeySize::Rsa4096,
+    };
+    let pair = RsaKeyPair::generate(size).ok()?;
+    let private: Pkcs8V1Der<'_> = pair.as_der().ok()?;
+    let public: PublicKeyX509Der<'_> = pair.public_key().as_der().ok()?;
+    let public_key = armoured("PUBLIC KEY", public.as_ref()).into_text().ok()?;
+    let private_key = armoured("PRIVATE KEY", private.as_ref());
+    Some(Pair { private_key, public_key: public_key.expose().to_owned() })
 }
 
 /// Text of PEM (RFC 7468), lines of 64 characters.
@@ -189,6 +232,17 @@ mod tests {
         let public = PrivateKey::from_private_key(&X25519, &seed).unwrap().compute_public_key().unwrap();
         assert!(der(pair.public_key.as_bytes()).ends_with(public.as_ref()));
         assert_ne!(made(PairKind::Ed25519).public_key, made(PairKind::Ed25519).public_key);
+    }
+
+    #[test]
+    fn an_rsa_pair_has_the_size_asked_for_and_its_halves_belong_together() {
+        for (size, bytes) in [(RsaSize::Bits2048, 256), (RsaSize::Bits3072, 384), (RsaSize::Bits4096, 512)] {
+            let pair = generate(PairKind::Rsa(size), &SystemEntropy::new()).unwrap();
+            let key = RsaKeyPair::from_pkcs8(&der(pair.private_key.expose())).unwrap();
+            assert_eq!(key.public_modulus_len(), bytes);
+            let public: PublicKeyX509Der<'_> = key.public_key().as_der().unwrap();
+            assert_eq!(der(pair.public_key.as_bytes()), public.as_ref());
+        }
     }
 
     #[test]

@@ -157,6 +157,10 @@ codes! {
     POLICY_NOT_FOUND = "policy.not_found", NotFound, 404, "list the policies with `aumbry policy list`";
     /// A policy that belongs to the product.
     POLICY_BUILT_IN = "policy.built_in", Denied, 403, "built-in policies cannot be changed; write one of your own";
+    /// Rules by which no password is made.
+    PASSWORD_POLICY_INVALID = "password_policy.invalid", Invalid, 400, "correct the field named";
+    /// No such password policy.
+    PASSWORD_POLICY_NOT_FOUND = "password_policy.not_found", NotFound, 404, "list them with `aumbry password-policy list`";
     /// No such secret or version.
     SECRET_NOT_FOUND = "secret.not_found", NotFound, 404, "list what is there with `aumbry list`";
     /// The secret or version is deleted.

@@ -37,6 +37,8 @@ impl RecordKind {
     pub const SEGMENT: RecordKind = RecordKind(10);
     /// What a set of applied documents holds.
     pub const APPLIED: RecordKind = RecordKind(11);
+    /// A named password policy.
+    pub const PASSWORD_POLICY: RecordKind = RecordKind(12);
     /// Something wrapped, by the digest of its token.
     pub const WRAP: RecordKind = RecordKind(13);
 }

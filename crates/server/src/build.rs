@@ -139,6 +139,7 @@ pub(crate) fn rules() -> Vec<Arc<dyn ledger::Rules>> {
         Arc::new(access::AccessRules),
         Arc::new(app::keys::KeyRules),
         Arc::new(app::apply::ApplyRules),
+        Arc::new(app::password_policy::PasswordPolicyRules),
         Arc::new(app::backup::BackupRules),
     ]
 }

@@ -28,6 +28,12 @@ impl Tasks for TokioTasks {
             runtime.spawn(work);
         }
     }
+
+    fn block(&self, work: Box<dyn FnOnce() + Send>) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn_blocking(work);
+        }
+    }
 }
 
 /// Time between two looks at what is due.
@@ -98,7 +104,7 @@ pub(crate) async fn sweep_tokens(app: App, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Empties tenants that are being deleted, until told to stop.
+/// Makes tenants that documents want and empties those that are being deleted, until told to stop.
 pub(crate) async fn empty_tenants(app: App, mut stop: watch::Receiver<bool>) {
     let mut pause = TICK;
     while wait(pause, &mut stop).await {
@@ -106,7 +112,10 @@ pub(crate) async fn empty_tenants(app: App, mut stop: watch::Receiver<bool>) {
             Ok(0) => TICK,
             Ok(_) => Duration::ZERO,
             Err(refusal) => {
-                tracing::warn!(code = refusal.code.name, "a tenant's deletion did not go on; it is tried again");
+                tracing::warn!(
+                    code = refusal.code.name,
+                    "what was promised about a tenant did not go on; it is tried again"
+                );
                 TICK
             }
         };

@@ -42,7 +42,9 @@ fn attributes(resource: &Resource) -> HashMap<String, RestrictedExpression> {
             ("name".to_owned(), text(resource.last_name())),
             ("space".to_owned(), text(resource.space())),
         ]),
-        Resource::Policy(_) | Resource::PrincipalRecord(_) => HashMap::from([("name".to_owned(), text(resource.id()))]),
+        Resource::Policy(_) | Resource::PrincipalRecord(_) | Resource::PasswordPolicy(_) => {
+            HashMap::from([("name".to_owned(), text(resource.id()))])
+        }
         Resource::System(_) => HashMap::new(),
     }
 }

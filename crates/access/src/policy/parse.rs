@@ -3,7 +3,7 @@
 use super::schema::{Types, types};
 use super::shape;
 use super::statement::Statement;
-use crate::name::{OWNER, PolicyName, PrincipalName, Role};
+use crate::name::{OWNER, PasswordPolicyName, PolicyName, PrincipalName, Role};
 use crate::policy::scope::{PrincipalScope, ResourceScope};
 use crate::resource::ResourceKind;
 use crate::{Action, limits};
@@ -171,6 +171,9 @@ fn check_name(uid: &EntityUid) -> Result<(), String> {
         }
         (_, Some(ResourceKind::Policy)) if PolicyName::parse(id).is_err() && !id.starts_with(crate::name::BUILT_IN) => {
             fault("is not a policy's name")
+        }
+        (_, Some(ResourceKind::PasswordPolicy)) if PasswordPolicyName::parse(id).is_err() => {
+            fault("is not a password policy's name")
         }
         ("Role", _) if Role::parse(id).is_err() => fault("is not a role's name"),
         ("Principal", _) if EntityId::from_str(id).is_err() => {

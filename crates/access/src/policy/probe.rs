@@ -5,7 +5,7 @@ use super::scope::ResourceScope;
 use super::statement::Statement;
 use crate::action::Action;
 use crate::resource::{Part, Resource, ResourceKind};
-use crate::{PolicyName, PrincipalName};
+use crate::{PasswordPolicyName, PolicyName, PrincipalName};
 use ledger::{Path, Prefix};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -100,6 +100,10 @@ fn resources(place: &(Option<ResourceKind>, Box<str>, bool), action: Action) -> 
             ResourceKind::PrincipalRecord => {
                 let name = if *below { ANYTHING } else { id };
                 found.extend(PrincipalName::parse(name).map(|name| (Resource::PrincipalRecord(name), *below)));
+            }
+            ResourceKind::PasswordPolicy => {
+                let name = if *below { ANYTHING } else { id };
+                found.extend(PasswordPolicyName::parse(name).map(|name| (Resource::PasswordPolicy(name), *below)));
             }
             ResourceKind::System => {
                 let parts = Part::ALL.into_iter().filter(|part| *below || part.name() == &**id);

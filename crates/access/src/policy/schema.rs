@@ -18,7 +18,8 @@ pub fn schema_text() -> String {
          entity Path in [Path] = { path: String, name: String, space: String };\n\
          entity Secret in [Path] = { path: String, name: String, space: String };\n\
          entity Policy = { name: String };\n\
-         entity PrincipalRecord = { name: String };\n",
+         entity PrincipalRecord = { name: String };\n\
+         entity PasswordPolicy = { name: String };\n",
     );
     let parts: Vec<String> = Part::ALL.iter().map(|part| format!("\"{}\"", part.name())).collect();
     let _ = writeln!(text, "entity System enum [{}];", parts.join(", "));
@@ -55,26 +56,27 @@ impl Types {
         let (schema, _) = Schema::from_cedarschema_str(&schema_text()).ok()?;
         let action: EntityTypeName = "Action".parse().ok()?;
         let uid = |id: &str| EntityUid::from_type_name_and_id(action.clone(), cedar_policy::EntityId::new(id));
-        let [secret, folder, policy, record, system] =
+        let [secret, folder, policy, record, system, password] =
             ResourceKind::ALL.map(|kind| kind.type_name().parse::<EntityTypeName>().ok());
         Some(Types {
             validator: Validator::new(schema),
             principal: "Principal".parse().ok()?,
             role: "Role".parse().ok()?,
-            resources: [secret?, folder?, policy?, record?, system?],
+            resources: [secret?, folder?, policy?, record?, system?, password?],
             actions: Action::ALL.iter().map(|action| uid(action.name())).collect(),
             groups: Action::groups().into_iter().map(|group| (group, uid(group))).collect(),
         })
     }
 
     pub(crate) fn resource_type(&self, kind: ResourceKind) -> &EntityTypeName {
-        let [secret, folder, policy, record, system] = &self.resources;
+        let [secret, folder, policy, record, system, password] = &self.resources;
         match kind {
             ResourceKind::Secret => secret,
             ResourceKind::Folder => folder,
             ResourceKind::Policy => policy,
             ResourceKind::PrincipalRecord => record,
             ResourceKind::System => system,
+            ResourceKind::PasswordPolicy => password,
         }
     }
 

@@ -2,7 +2,10 @@
 
 use crate::support::{TENANT, World, decider, folder, here, policy, secret};
 use access::policy::{PolicyV1, PutPolicy, StoredPolicy, record_name};
-use access::{Action, Decider, Decision, DenyReason, Part, PolicyName, PolicyStore, PrincipalName, RequestContext};
+use access::{
+    Action, Decider, Decision, DenyReason, Part, PasswordPolicyName, PolicyName, PolicyStore, PrincipalName,
+    RequestContext,
+};
 use access::{Resource, SessionFacts};
 use std::sync::Arc;
 
@@ -178,6 +181,7 @@ fn pol_11_each_action_needs_its_own_right() {
         folder("a"),
         Resource::Policy(PolicyName::parse("x").unwrap()),
         Resource::PrincipalRecord(PrincipalName::parse("x").unwrap()),
+        Resource::PasswordPolicy(PasswordPolicyName::parse("x").unwrap()),
         Resource::System(Part::Keys),
     ];
     for action in Action::ALL.iter().filter(|action| action.group() != "own") {

@@ -2,8 +2,8 @@
 
 use crate::support::{START, TENANT, World, folder, policy, secret};
 use access::{
-    Action, Decider, Decision, DenyReason, Part, PolicyName, PolicyStore, PrincipalName, RequestContext, Resource,
-    SessionFacts,
+    Action, Decider, Decision, DenyReason, Part, PasswordPolicyName, PolicyName, PolicyStore, PrincipalName,
+    RequestContext, Resource, SessionFacts,
 };
 use crypto::WallMs;
 use std::sync::Arc;
@@ -115,9 +115,10 @@ fn resource(dice: &mut Dice) -> Resource {
     match dice.roll(10) {
         0..=5 => secret(dice.pick(PATHS)),
         6 | 7 => folder(dice.pick(FOLDERS)),
-        8 => match dice.roll(2) {
+        8 => match dice.roll(3) {
             0 => Resource::Policy(PolicyName::parse("p").unwrap()),
-            _ => Resource::PrincipalRecord(PrincipalName::parse("p").unwrap()),
+            1 => Resource::PrincipalRecord(PrincipalName::parse("p").unwrap()),
+            _ => Resource::PasswordPolicy(PasswordPolicyName::parse("p").unwrap()),
         },
         _ => Resource::System(Part::ALL[dice.roll(Part::ALL.len())]),
     }

@@ -1,4 +1,5 @@
-//! Declarative configuration: documents say what there shall be, and one commit makes it so, or nothing does.
+//! Declarative configuration: documents say what there shall be, and one commit makes it so, or nothing does. Tenants are
+//! promised in that commit.
 //!
 //! What a set of documents names is remembered under the set's name; what a later application of the same set no longer
 //! names can be pruned. Values never stand in documents: a secret is generated, or must be there.
@@ -12,14 +13,16 @@ use crate::act::Act;
 use crate::app::{App, no_entropy};
 use crate::authenticate::damaged;
 use crate::grant::Authorized;
+use crate::password_policy;
 use crate::policy::PolicyChange;
 use crate::reply::Changed;
-use crate::secret::{MetadataEdit, Recipe};
+use crate::secret::{MetadataEdit, Password, Recipe};
+use crate::tenant::{self, Change, Promise, TenantState, Wanted};
 use access::policy::{self, StoredPolicy};
 use access::principal::{self, PutPrincipal};
-use access::{Action, PolicyName, Principal, PrincipalName, Resource, ValidPolicy};
+use access::{Action, Part, PasswordPolicyName, PolicyName, Principal, PrincipalName, Resource, ValidPolicy};
 use crypto::id::EntityId;
-use ledger::code::{APPLY_INVALID, POLICY_DENIED};
+use ledger::code::{APPLY_INVALID, POLICY_DENIED, TENANT_DELETING};
 use ledger::{Command, Path, Position, Refusal};
 use record::{Remember, members};
 use secrets::Secret;
@@ -58,6 +61,20 @@ pub enum Document {
         /// Labels, expiry, versions kept.
         edit: MetadataEdit,
     },
+    /// A password policy with these rules; secrets of the same documents can be made by it.
+    PasswordPolicy {
+        /// Its name.
+        name: PasswordPolicyName,
+        /// Which passwords may come out.
+        rules: Password,
+    },
+    /// A tenant of the house; its owner is made when somebody asks for the login.
+    Tenant {
+        /// Its name.
+        name: String,
+        /// Suspended or not, and its limits; what is absent stays as it is.
+        change: Change,
+    },
 }
 
 impl Document {
@@ -66,8 +83,17 @@ impl Document {
             Document::Policy { name, .. } => (Kind::Policy, name.as_str()),
             Document::Principal { name, .. } => (Kind::Principal, name.as_str()),
             Document::Secret { path, .. } => (Kind::Secret, path.as_str()),
+            Document::Tenant { name, .. } => (Kind::Tenant, name.as_str()),
+            Document::PasswordPolicy { name, .. } => (Kind::PasswordPolicy, name.as_str()),
         };
         Member { kind, name: name.to_owned() }
+    }
+
+    fn password_policy(&self) -> Option<(PasswordPolicyName, Password)> {
+        match self {
+            Document::PasswordPolicy { name, rules } => Some((name.clone(), rules.clone())),
+            _ => None,
+        }
     }
 }
 
@@ -79,7 +105,7 @@ pub struct Application {
     /// The documents.
     pub documents: Vec<Document>,
     /// Whether what the set held and no document names goes: policies are removed, principals shut out, secrets deleted so
-    /// that they can be brought back. What another set names too stays.
+    /// that they can be brought back, tenants suspended, password policies removed. What another set names too stays.
     pub prune: bool,
 }
 
@@ -115,10 +141,11 @@ pub fn check_set(set: &str) -> Result<(), Refusal> {
 
 /// Says what applying would do. Errors: as [`apply`].
 pub async fn plan(grant: Authorized, application: Application) -> Result<Vec<Planned>, Refusal> {
-    Ok(Plan::make(&grant, application).await?.steps)
+    Ok(Plan::make(&grant, application, false).await?.steps)
 }
 
-/// Makes everything as the documents say, in one commit or not at all.
+/// Makes everything as the documents say, in one commit or not at all. Tenants are made and changed right after it; what cuts
+/// that off does not undo the promise, and the server goes on by itself.
 ///
 /// The caller needs the right to each change too. Errors: `apply.invalid` naming the document, `policy.denied` naming what
 /// is not permitted, and those of each change (nothing happened).
@@ -126,10 +153,18 @@ pub async fn apply(grant: Authorized, application: Application) -> Result<Change
     let app = grant.app.clone();
     // Between what the sets name and what is done about it no other application comes.
     let _turn = app.applying().lock().await;
-    let plan = Plan::make(&grant, application).await?;
-    let Plan { steps, policies, mut commands, set, members } = plan;
+    let plan = Plan::make(&grant, application, true).await?;
+    let Plan { steps, policies, mut commands, tenants, set, members, .. } = plan;
     commands.push(Box::new(Remember { set, members }));
+    let promises = !tenants.is_empty();
+    if promises {
+        commands.push(Box::new(Promise(tenants)));
+    }
     let done = app.policies().change(&grant, policies, commands).await?;
+    if promises {
+        // The promise stands; should this fail, the server tries again.
+        let _later = tenant::keep(&app).await;
+    }
     Ok(Changed { what: steps, position: done.position, replayed: done.replayed })
 }
 
@@ -138,12 +173,17 @@ struct Plan {
     steps: Vec<Planned>,
     policies: Vec<PolicyChange>,
     commands: Vec<Box<dyn Command>>,
+    tenants: Vec<Wanted>,
+    password_policies: password_policy::Fresh,
+    /// Whether values are made that take long.
+    carries_out: bool,
     set: String,
     members: Vec<Member>,
 }
 
 impl Plan {
-    async fn make(grant: &Authorized, application: Application) -> Result<Plan, Refusal> {
+    /// Looks at everything; `carries_out` is false where it is only shown.
+    async fn make(grant: &Authorized, application: Application, carries_out: bool) -> Result<Plan, Refusal> {
         let Application { set, documents, prune } = application;
         check_set(&set)?;
         let named: BTreeSet<Member> = documents.iter().map(Document::member).collect();
@@ -160,9 +200,10 @@ impl Plan {
         if members.len() > DOCUMENTS_MAX {
             return Err(Refusal::new(&APPLY_INVALID, format!("a set holds at most {DOCUMENTS_MAX} things")));
         }
-        let (steps, policies, commands) = Default::default();
+        let (steps, policies, commands, tenants) = Default::default();
+        let password_policies = documents.iter().filter_map(Document::password_policy).collect();
         let members = members.into_iter().collect();
-        let mut plan = Plan { steps, policies, commands, set, members };
+        let mut plan = Plan { steps, policies, commands, tenants, password_policies, carries_out, set, members };
         for document in documents {
             let member = document.member();
             let step = plan.add(grant, document).await.map_err(|refusal| about(&member, refusal))?;
@@ -179,6 +220,8 @@ impl Plan {
             Document::Policy { name, text } => self.add_policy(grant, name, &text).await,
             Document::Principal { name, roles, disabled } => self.add_principal(grant, name, &roles, disabled).await,
             Document::Secret { path, recipe, edit } => self.add_secret(grant, path, recipe, edit).await,
+            Document::Tenant { name, change } => self.add_tenant(grant, &name, change).await,
+            Document::PasswordPolicy { name, rules } => self.add_password_policy(grant, name, rules).await,
         }
     }
 
@@ -235,8 +278,10 @@ impl Plan {
             let recipe = recipe.ok_or_else(|| {
                 Refusal::new(&APPLY_INVALID, "it is not there and no `generate` says how it is made; put it first")
             })?;
-            let put: Put = crate::secret::generated(grant, path, &recipe, edit).await?;
-            self.commands.push(Box::new(put));
+            if self.carries_out || !recipe.is_slow() {
+                let put: Put = crate::secret::generated(grant, path, &recipe, edit, &self.password_policies).await?;
+                self.commands.push(Box::new(put));
+            }
             return Ok(Step::Create);
         };
         allowed(grant, annotate, &resource)?;
@@ -245,6 +290,38 @@ impl Plan {
         }
         self.commands.push(Box::new(Metadata { path, edit, cas: None }));
         Ok(Step::Update)
+    }
+
+    async fn add_password_policy(
+        &mut self,
+        grant: &Authorized,
+        name: PasswordPolicyName,
+        rules: Password,
+    ) -> Result<Step, Refusal> {
+        allowed(grant, Action::PasswordPolicyWrite, &Resource::PasswordPolicy(name.clone()))?;
+        password_policy::check(&rules)?;
+        let before = password_policy::stored(grant, &name).await?;
+        let step = step(before.map(|before| before.rules == rules));
+        if step != Step::Keep {
+            self.commands.push(Box::new(password_policy::Put { name, rules }));
+        }
+        Ok(step)
+    }
+
+    async fn add_tenant(&mut self, grant: &Authorized, name: &str, change: Change) -> Result<Step, Refusal> {
+        in_house(grant)?;
+        allowed(grant, Action::TenantWrite, &Resource::System(Part::Tenants))?;
+        tenant::check_name(name)?;
+        change.check(name)?;
+        let before = grant.ledger().tenant_named(name).await?;
+        if before.as_ref().is_some_and(|before| before.state == TenantState::Deleting) {
+            return Err(Refusal::new(&TENANT_DELETING, "the tenant is being deleted; apply again when that is done"));
+        }
+        let step = step(before.map(|before| change.leaves(&before)));
+        if step != Step::Keep {
+            self.tenants.push(Wanted::new(name, step == Step::Create, change));
+        }
+        Ok(step)
     }
 }
 
@@ -273,6 +350,14 @@ fn allowed(grant: &Authorized, action: Action, resource: &Resource) -> Result<()
     match grant.also(action, resource) {
         true => Ok(()),
         false => Err(Refusal::new(&POLICY_DENIED, format!("this needs `{action}`"))),
+    }
+}
+
+/// Tenants are made and changed by documents of the house's own tenant only. Errors: `policy.denied`.
+fn in_house(grant: &Authorized) -> Result<(), Refusal> {
+    match grant.tenant() == grant.app.parts().home {
+        true => Ok(()),
+        false => Err(Refusal::new(&POLICY_DENIED, "tenants are made and changed in the house's own tenant only")),
     }
 }
 

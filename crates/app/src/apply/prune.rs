@@ -4,9 +4,11 @@ use super::{Member, Plan, Planned, Step};
 use crate::app::no_entropy;
 use crate::authenticate::damaged;
 use crate::grant::Authorized;
+use crate::password_policy;
 use crate::policy::{PolicyChange, holds};
+use crate::tenant::{Change, TenantState, Wanted};
 use access::principal::{self, PutPrincipal};
-use access::{Action, PolicyName, Principal, PrincipalName, Resource};
+use access::{Action, Part, PasswordPolicyName, PolicyName, Principal, PrincipalName, Resource};
 use crypto::id::EntityId;
 use ledger::code::POLICY_DENIED;
 use ledger::{Path, Refusal};
@@ -18,6 +20,8 @@ enum Thing {
     Policy(PolicyName),
     Principal(PrincipalName),
     Secret(Path),
+    Tenant(String),
+    PasswordPolicy(PasswordPolicyName),
 }
 
 impl Thing {
@@ -26,6 +30,8 @@ impl Thing {
             super::Kind::Policy => Thing::Policy(PolicyName::parse(&member.name)?),
             super::Kind::Principal => Thing::Principal(PrincipalName::parse(&member.name)?),
             super::Kind::Secret => Thing::Secret(Path::parse(&member.name)?),
+            super::Kind::Tenant => Thing::Tenant(member.name.clone()),
+            super::Kind::PasswordPolicy => Thing::PasswordPolicy(PasswordPolicyName::parse(&member.name)?),
         })
     }
 
@@ -37,6 +43,11 @@ impl Thing {
                 (Action::PrincipalWrite, Action::PrincipalRead, Resource::PrincipalRecord(name.clone()))
             }
             Thing::Secret(path) => (Action::SecretDelete, Action::SecretMetadata, Resource::Secret(path.clone())),
+            Thing::Tenant(_) => (Action::TenantWrite, Action::TenantRead, Resource::System(Part::Tenants)),
+            Thing::PasswordPolicy(name) => {
+                let resource = Resource::PasswordPolicy(name.clone());
+                (Action::PasswordPolicyWrite, Action::PasswordPolicyRead, resource)
+            }
         }
     }
 
@@ -55,6 +66,11 @@ impl Thing {
                 let found = record.map(|record| Secret::decode(&record)).transpose().map_err(damaged)?.flatten();
                 Ok(found.is_some_and(|secret| secret.readable(None, grant.now()).is_ok()))
             }
+            Thing::Tenant(name) => {
+                super::in_house(grant)?;
+                Ok(ledger.tenant_named(name).await?.is_some_and(|found| found.state == TenantState::Active))
+            }
+            Thing::PasswordPolicy(name) => Ok(password_policy::stored(grant, name).await?.is_some()),
         }
     }
 }
@@ -102,6 +118,12 @@ impl Plan {
                 self.commands.push(Box::new(PutPrincipal::new(name, &[], true, fresh)?));
             }
             Thing::Secret(path) => self.commands.push(Box::new(Delete { path, versions: None, cas: None })),
+            Thing::Tenant(name) => {
+                // Whoever wants it deleted with all that is in it says so by `tenant.delete`.
+                let change = Change { suspended: Some(true), limits: None };
+                self.tenants.push(Wanted::new(&name, false, change));
+            }
+            Thing::PasswordPolicy(name) => self.commands.push(Box::new(password_policy::Remove(name))),
         }
         Ok(())
     }

@@ -17,6 +17,10 @@ pub enum Kind {
     Principal,
     /// A secret: never its value.
     Secret,
+    /// A tenant of the house.
+    Tenant,
+    /// A password policy.
+    PasswordPolicy,
 }
 
 impl Kind {
@@ -26,6 +30,8 @@ impl Kind {
             Kind::Policy => "policy",
             Kind::Principal => "principal",
             Kind::Secret => "secret",
+            Kind::Tenant => "tenant",
+            Kind::PasswordPolicy => "password_policy",
         }
     }
 }
@@ -134,10 +140,17 @@ mod tests {
 
     #[test]
     fn stored_forms_of_version_1_keep_their_bytes() {
-        let members =
-            vec![Member { kind: Kind::Policy, name: "p".into() }, Member { kind: Kind::Secret, name: "a/b".into() }];
+        let members = [
+            (Kind::Policy, "p"),
+            (Kind::Principal, "x"),
+            (Kind::Secret, "a/b"),
+            (Kind::Tenant, "t"),
+            (Kind::PasswordPolicy, "w"),
+        ]
+        .map(|(kind, name)| Member { kind, name: name.into() })
+        .to_vec();
         let body = postcard::to_allocvec(&Stored::V1 { set: "main".into(), members: members.clone() }).unwrap();
-        assert_eq!(body, b"\x00\x04main\x02\x00\x01p\x02\x03a/b");
+        assert_eq!(body, b"\x00\x04main\x05\x00\x01p\x01\x01x\x02\x03a/b\x03\x01t\x04\x01w");
         assert_eq!(decode(&body).unwrap(), members);
         assert!(decode(&body[..body.len() - 1]).is_err() && decode(b"").is_err());
     }

@@ -2,10 +2,12 @@
 
 use super::password::Password;
 use super::write::{NewValue, Written, put};
-use crate::app::no_entropy;
+use crate::app::{App, no_entropy};
 use crate::grant::{Authorized, bug};
 use crate::limits::{GENERATED_BITS_MIN, GENERATED_LENGTH_MAX};
+use crate::password_policy::{Fresh, rules};
 use crate::reply::Changed;
+use access::PasswordPolicyName;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crypto::pair::PairKind;
@@ -14,12 +16,15 @@ use ledger::Refusal;
 use ledger::code::SECRET_INVALID;
 use secrets::Encoding;
 use secrets::command::MetadataEdit;
+use std::sync::Arc;
 
 /// What to make.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Recipe {
     /// Characters by rules.
     Password(Password),
+    /// Characters by the rules that have this name.
+    Named(PasswordPolicyName),
     /// So many random bytes as lower-case hex.
     Hex(usize),
     /// So many random bytes as standard base64 with padding.
@@ -33,8 +38,33 @@ pub enum Recipe {
 }
 
 impl Recipe {
-    /// Makes a value and says in which form. Errors: `secret.invalid`, `entropy.failed`.
-    pub(super) fn make(&self, entropy: &dyn Entropy) -> Result<(SecretBytes, Encoding), Refusal> {
+    /// Makes a value and says in which form. Errors: `secret.invalid`, `entropy.failed`; for a named policy `policy.denied` and
+    /// `password_policy.not_found`.
+    pub(super) async fn make(&self, grant: &Authorized, fresh: &Fresh) -> Result<(SecretBytes, Encoding), Refusal> {
+        let entropy = &*grant.app.parts().entropy;
+        match self {
+            Recipe::Named(name) => Recipe::Password(rules(grant, name, fresh).await?).draw(entropy),
+            slow if slow.is_slow() => self.draw_aside(&grant.app).await,
+            recipe => recipe.draw(entropy),
+        }
+    }
+
+    /// Whether it takes long, up to seconds.
+    pub(crate) fn is_slow(&self) -> bool {
+        matches!(self, Recipe::Pair(kind) if kind.is_slow())
+    }
+
+    /// As [`Recipe::draw`], for what would hold others up. Errors: `server.busy` too.
+    async fn draw_aside(&self, app: &App) -> Result<(SecretBytes, Encoding), Refusal> {
+        let _place = app.making().enter().await?;
+        let (recipe, entropy) = (self.clone(), Arc::clone(&app.parts().entropy));
+        let (tell, told) = tokio::sync::oneshot::channel();
+        // Whoever waited for it may be gone.
+        app.parts().tasks.block(Box::new(move || drop(tell.send(recipe.draw(&*entropy)))));
+        told.await.unwrap_or_else(|_| Err(bug("a value that was not made to its end")))
+    }
+
+    fn draw(&self, entropy: &dyn Entropy) -> Result<(SecretBytes, Encoding), Refusal> {
         let random = |length: usize| -> Result<SecretBytes, Refusal> {
             let mut bytes = SecretBytes::zeroed(checked(length, length.saturating_mul(8))?);
             entropy.fill_secret(bytes.expose_mut()).map_err(no_entropy)?;
@@ -42,6 +72,7 @@ impl Recipe {
         };
         match self {
             Recipe::Password(password) => password.make(entropy).map(|text| (text, Encoding::Text)),
+            Recipe::Named(_) => Err(bug("a name is no rule")),
             Recipe::Hex(length) => Ok((hex(random(*length)?.expose()), Encoding::Text)),
             Recipe::Base64(length) => {
                 let text = STANDARD.encode(random(*length)?.expose());
@@ -103,14 +134,15 @@ fn uuid(random: &[u8]) -> SecretBytes {
 
 /// Writes a new version with a value that is made here, and does not show it.
 ///
-/// Errors: `secret.invalid` for a length or strength out of bounds, `entropy.failed`; otherwise as [`put`].
+/// Errors: `secret.invalid` for a length or strength out of bounds, `entropy.failed`, `password_policy.not_found`; otherwise
+/// as [`put`].
 pub async fn generate(
     grant: Authorized,
     recipe: Recipe,
     cas: Option<u64>,
     edit: MetadataEdit,
 ) -> Result<Changed<Written>, Refusal> {
-    let (value, encoding) = recipe.make(&*grant.app.parts().entropy)?;
+    let (value, encoding) = recipe.make(&grant, &Fresh::new()).await?;
     put(grant, NewValue { value, encoding, cas, edit }).await
 }
 
@@ -120,7 +152,7 @@ mod tests {
     use crypto::seam::SystemEntropy;
 
     fn made(recipe: &Recipe) -> Result<Vec<u8>, Refusal> {
-        recipe.make(&SystemEntropy::new()).map(|(value, _)| value.expose().to_vec())
+        recipe.draw(&SystemEntropy::new()).map(|(value, _)| value.expose().to_vec())
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(crate) use read::name_of;
 pub(crate) use write::generated;
 
 pub use copy::{Copied, CopiedItem, Copying, copy};
-pub use crypto::pair::PairKind;
+pub use crypto::pair::{PairKind, RsaSize};
 pub use generate::{Recipe, generate};
 pub use import::{Fallen, Imported, ImportedItem, NewItem, OnConflict, import, import_check};
 pub use last_use::{LastUse, keep_uses};

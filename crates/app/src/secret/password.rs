@@ -5,9 +5,10 @@ use crate::app::no_entropy;
 use crypto::{Entropy, SecretBytes};
 use ledger::Refusal;
 use ledger::code::{BUG, SECRET_INVALID};
+use serde::{Deserialize, Serialize};
 
-/// Sets of characters of a password.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+/// Sets of characters of a password. Part of what is stored of a named policy.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Characters {
     /// `a` to `z`.
     Lower,
@@ -30,8 +31,8 @@ impl Characters {
     }
 }
 
-/// Which passwords may come out.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// Which passwords may come out. Part of what is stored of a named policy.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Password {
     /// Characters.
     pub length: usize,
@@ -43,6 +44,9 @@ pub struct Password {
     pub exclude: String,
 }
 
+/// The characters of each set, and how many of them there are at least.
+type Sets = Vec<(Vec<u8>, usize)>;
+
 /// Passwords drawn until one has a character of each set; of eight characters of four sets every second one has.
 const DRAWS_MAX: usize = 256;
 
@@ -50,27 +54,39 @@ impl Password {
     /// Makes one. With at least one character of each set, every such password is equally likely; with more, none is likelier
     /// than the bits that are checked say. Errors: `secret.invalid`, `entropy.failed`.
     pub(super) fn make(&self, entropy: &dyn Entropy) -> Result<SecretBytes, Refusal> {
-        let sets = self.sets()?;
+        let (sets, rare) = self.checked()?;
         let alphabet: Vec<u8> = sets.iter().flat_map(|(set, _)| set).copied().collect();
+        let mut dice = Dice { entropy, drawn: SecretBytes::zeroed(512), used: 512 };
+        if rare { self.composed(&sets, &alphabet, &mut dice) } else { self.drawn(&sets, &alphabet, &mut dice) }
+    }
+
+    /// Whether passwords can be made, and none that is easily guessed. Errors: `secret.invalid`.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        self.checked().map(drop)
+    }
+
+    /// The sets, and whether more than one character of any is wanted.
+    fn checked(&self) -> Result<(Sets, bool), Refusal> {
+        let sets = self.sets()?;
+        let characters = sets.iter().fold(0usize, |all, (set, _)| all.saturating_add(set.len()));
         let wanted = sets.iter().fold(0usize, |all, (_, least)| all.saturating_add(*least));
         if wanted > self.length {
             return Err(invalid("the rules want more characters than the password has"));
         }
         let rare = sets.iter().any(|(_, least)| *least > 1);
         let free = if rare { self.length.saturating_sub(wanted) } else { self.length };
-        let ways = |set: &[u8], count: usize| {
-            u128::try_from(set.len()).unwrap_or(0).saturating_pow(u32::try_from(count).unwrap_or(u32::MAX))
+        let ways = |set: usize, count: usize| {
+            u128::try_from(set).unwrap_or(0).saturating_pow(u32::try_from(count).unwrap_or(u32::MAX))
         };
         let named =
-            sets.iter().filter(|_| rare).fold(1, |all: u128, (set, least)| all.saturating_mul(ways(set, *least)));
-        let bits = ways(&alphabet, free).saturating_mul(named).checked_ilog2().unwrap_or(0);
+            sets.iter().filter(|_| rare).fold(1, |all: u128, (set, least)| all.saturating_mul(ways(set.len(), *least)));
+        let bits = ways(characters, free).saturating_mul(named).checked_ilog2().unwrap_or(0);
         checked(self.length, usize::try_from(bits).unwrap_or(0))?;
-        let mut dice = Dice { entropy, drawn: SecretBytes::zeroed(512), used: 512 };
-        if rare { self.composed(&sets, &alphabet, &mut dice) } else { self.drawn(&sets, &alphabet, &mut dice) }
+        Ok((sets, rare))
     }
 
     /// Each set without what is excluded, and how many of it there are at least.
-    fn sets(&self) -> Result<Vec<(Vec<u8>, usize)>, Refusal> {
+    fn sets(&self) -> Result<Sets, Refusal> {
         if let Some(symbols) = &self.symbols {
             let mut seen = std::collections::BTreeSet::new();
             if !symbols.bytes().all(|byte| byte.is_ascii_punctuation() && seen.insert(byte)) {

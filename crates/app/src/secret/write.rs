@@ -3,6 +3,7 @@
 use super::read::{About, describe, load, open};
 use crate::authenticate::damaged;
 use crate::grant::{Authorized, Done};
+use crate::password_policy;
 use crate::reply::Changed;
 use crypto::{SecretBytes, WallMs, sha256};
 use ledger::code::{SECRET_INVALID, SECRET_NOT_FOUND};
@@ -105,15 +106,17 @@ pub async fn put(grant: Authorized, new: NewValue) -> Result<Changed<Written>, R
     written(&grant, path, grant.change(put).await?)
 }
 
-/// A command that makes a secret that is not there, with a value made here. Errors: `secret.invalid`, `tenant.quota`.
+/// A command that makes a secret that is not there, with a value made here, by password policies written in the same commit
+/// too. Errors: `secret.invalid`, `tenant.quota`, `password_policy.not_found`.
 pub(crate) async fn generated(
     grant: &Authorized,
     path: Path,
     recipe: &super::Recipe,
     edit: MetadataEdit,
+    policies: &password_policy::Fresh,
 ) -> Result<command::Put, Refusal> {
     quota::room_for(grant, std::slice::from_ref(&path)).await?;
-    let (value, encoding) = recipe.make(&*grant.app.parts().entropy)?;
+    let (value, encoding) = recipe.make(grant, policies).await?;
     let fresh = seal(grant, &value).await?;
     Ok(command::Put { path, fresh, encoding, cas: Some(0), edit })
 }

@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub(crate) struct TenantBook {
     by_name: Cache<Box<str>, Arc<Known>>,
     by_id: Cache<TenantId, Arc<Known>>,
+    // One at a time, so that an older promise has not the last word.
+    promises: tokio::sync::Mutex<()>,
 }
 
 /// A tenant and what it has asked for lately.
@@ -31,7 +33,16 @@ const NAME_BYTES_MAX: usize = 64;
 
 impl TenantBook {
     pub(crate) fn new() -> TenantBook {
-        TenantBook { by_name: Cache::new(TENANTS_KNOWN_MAX), by_id: Cache::new(TENANTS_KNOWN_MAX) }
+        TenantBook {
+            by_name: Cache::new(TENANTS_KNOWN_MAX),
+            by_id: Cache::new(TENANTS_KNOWN_MAX),
+            promises: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Held while promises about tenants are kept.
+    pub(super) fn promises(&self) -> &tokio::sync::Mutex<()> {
+        &self.promises
     }
 
     /// The tenant named, the house's own when none is; `None` when there is no such one.

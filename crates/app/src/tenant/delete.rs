@@ -4,6 +4,7 @@
 //! where it was. In the end the tenant's name is free again. Its sealed entries stay in the ledger, which proves what was;
 //! no value can be opened any more.
 
+use super::submit;
 use crate::app::App;
 use crate::authenticate::damaged;
 use crate::walk::{Found, Frame, Order, Walk};
@@ -11,9 +12,7 @@ use access::erase::{ERASE_STEP, ERASED_PLACES, Erase};
 use crypto::WallMs;
 use crypto::id::TenantId;
 use ledger::code::BUG;
-use ledger::{
-    Actor, Command, Damaged, EndTenant, NewIntent, Path, Prefix, RecordName, Refusal, StoredIntent, Tenant, Unit,
-};
+use ledger::{Command, Damaged, EndTenant, NewIntent, Path, Prefix, RecordName, Refusal, StoredIntent, Tenant};
 use secrets::Secret;
 use secrets::command::{Purge, Scope};
 use serde::{Deserialize, Serialize};
@@ -38,10 +37,10 @@ pub(crate) fn begun(tenant: &Tenant, now: WallMs) -> Result<NewIntent, Refusal> 
     Ok(NewIntent { due: now, kind: INTENT, body })
 }
 
-/// Does one step of each deletion that is due. Answers how many steps; 0 means that there is nothing to do now.
+/// Does one step of each deletion that is due. Answers how many steps.
 ///
 /// Errors: the first step that failed; its intent stays and is tried again.
-pub async fn run_due(app: &App) -> Result<usize, Refusal> {
+pub(super) async fn run_due(app: &App) -> Result<usize, Refusal> {
     let due = app.parts().ledger.due(app.now(), DUE_MAX).await?;
     let mut steps = 0usize;
     for intent in due.into_iter().filter(|intent| intent.kind == INTENT) {
@@ -102,10 +101,4 @@ async fn others(app: &App, tenant: TenantId) -> Result<Vec<Box<dyn Command>>, Re
         }
     }
     Ok(Vec::new())
-}
-
-async fn submit(app: &App, tenant: TenantId, commands: Vec<Box<dyn Command>>) -> Result<(), Refusal> {
-    let operation = app.operation(app.now())?;
-    let unit = Unit { tenant, actor: Actor::SYSTEM, commands, idempotency: None, operation };
-    app.parts().ledger.submit(unit).await.map(drop)
 }

@@ -2,11 +2,13 @@
 
 mod book;
 mod delete;
+mod promise;
 
 pub(crate) use book::TenantBook;
 pub(crate) use delete::begun as deletion;
-pub use delete::run_due;
+pub(crate) use promise::{Promise, Wanted, keep};
 
+use crate::app::App;
 use crate::authenticate::damaged;
 use crate::grant::{Authorized, Done, bug};
 use crate::limits;
@@ -15,7 +17,7 @@ use access::PrincipalName;
 use crypto::id::TenantId;
 use crypto::{SecretText, WallMs};
 use ledger::code::{AUTH_ALREADY_SET_UP, KEY_BUSY, TENANT_INVALID, TENANT_NOT_FOUND, TENANT_TAKEN};
-use ledger::{Actor, ChangeTenant, RecordKind, Refusal, SYSTEM_TENANT, Tenant};
+use ledger::{Actor, ChangeTenant, Command, RecordKind, Refusal, SYSTEM_TENANT, Tenant, Unit};
 
 pub use ledger::{TenantLimits, TenantState};
 
@@ -144,17 +146,27 @@ pub struct Change {
     pub limits: Option<TenantLimits>,
 }
 
+impl Change {
+    /// Refuses limits that no tenant takes, and any change of the house's own tenant. Errors: `tenant.invalid`.
+    pub(crate) fn check(&self, name: &str) -> Result<(), Refusal> {
+        not_home(name)?;
+        self.limits.as_ref().map_or(Ok(()), check)
+    }
+
+    /// Whether it would change nothing about a tenant that is like this.
+    pub(crate) fn leaves(&self, before: &Tenant) -> bool {
+        self.suspended.is_none_or(|suspended| state(suspended) == before.state)
+            && self.limits.is_none_or(|limits| limits == before.limits)
+    }
+}
+
 /// Suspends, resumes or limits the tenant the act names. It counts at once.
 ///
 /// Errors: `tenant.not_found`, `tenant.deleting`, `tenant.invalid` for the house's own (nothing happened).
 pub async fn change(grant: Authorized, change: Change) -> Result<Changed<Shown>, Refusal> {
     let name = grant.tenant_named()?.to_owned();
-    not_home(&name)?;
-    change.limits.as_ref().map(check).transpose()?;
-    let state = change.suspended.map(|suspended| match suspended {
-        true => TenantState::Suspended,
-        false => TenantState::Active,
-    });
+    change.check(&name)?;
+    let state = change.suspended.map(state);
     let done = grant.change_tenant(ChangeTenant::new(&name, state, change.limits, Vec::new())).await?;
     let what = find(&grant, &name).await?.into();
     Ok(Changed { what, position: done.position, replayed: done.replayed })
@@ -172,6 +184,26 @@ pub async fn delete(grant: Authorized) -> Result<Changed<Shown>, Refusal> {
     let command = ChangeTenant::new(&name, Some(TenantState::Deleting), None, vec![intent]);
     let Done { position, replayed, .. } = grant.change_tenant(command).await?;
     Ok(Changed { what: Shown { state: TenantState::Deleting, ..tenant.into() }, position, replayed })
+}
+
+fn state(suspended: bool) -> TenantState {
+    if suspended { TenantState::Suspended } else { TenantState::Active }
+}
+
+/// Does one step of everything that was promised about tenants and is due: those that documents want are made, those that
+/// are being deleted emptied. Answers how many steps; 0 means that there is nothing to do now.
+///
+/// Errors: the first step that failed; its promise stays and is tried again.
+pub async fn run_due(app: &App) -> Result<usize, Refusal> {
+    let (kept, emptied) = (keep(app).await, delete::run_due(app).await);
+    Ok(kept?.saturating_add(emptied?))
+}
+
+/// Commits in the server's own name.
+async fn submit(app: &App, tenant: TenantId, commands: Vec<Box<dyn Command>>) -> Result<(), Refusal> {
+    let operation = app.operation(app.now())?;
+    let unit = Unit { tenant, actor: Actor::SYSTEM, commands, idempotency: None, operation };
+    app.parts().ledger.submit(unit).await.map(drop)
 }
 
 fn not_home(name: &str) -> Result<(), Refusal> {

@@ -3,7 +3,12 @@
 use crate::house::{Caller, code, house, path};
 use app::apply::{Application, Document, First, Planned, Step};
 use app::secret::{Edit, MetadataEdit, Recipe};
+use app::tenant::{self, Change, TenantLimits, TenantState};
 use app::{Act, PolicyName, PrincipalName, Refusal};
+use std::sync::Arc;
+use storage::{Memory, Transactions};
+use testkit::clock::ManualClock;
+use testkit::faulty::{Fault, Faulty};
 
 fn policy(name: &str, text: &str) -> Document {
     Document::Policy { name: PolicyName::parse(name).unwrap(), text: text.to_owned() }
@@ -17,6 +22,24 @@ fn principal(name: &str, roles: &[&str]) -> Document {
 fn secret(at: &str, recipe: Option<Recipe>, kept: u32) -> Document {
     let edit = MetadataEdit { max_versions: Edit::Set(kept), ..MetadataEdit::default() };
     Document::Secret { path: path(at), recipe, edit }
+}
+
+fn tenant(name: &str, suspended: Option<bool>, secrets: Option<u64>) -> Document {
+    let limits = secrets.map(|secrets| TenantLimits { secrets: Some(secrets), request_rate: None });
+    Document::Tenant { name: name.to_owned(), change: Change { suspended, limits } }
+}
+
+/// State and number of secrets of a tenant, or the code of the refusal.
+async fn seen(owner: &Caller<'_>, name: &str) -> Result<(TenantState, Option<u64>), &'static str> {
+    let found = owner.act(Act::tenant_read(name).unwrap(), b"", tenant::get).await.into_outcome();
+    found.map(|tenant| (tenant.state, tenant.limits.secrets)).map_err(|refusal| refusal.code.name)
+}
+
+/// Logs the owner of a tenant in for the first time.
+async fn moved_in<'a>(owner: &Caller<'a>, name: &str) -> Caller<'a> {
+    let create = |grant| tenant::create(grant, TenantLimits::default());
+    let made = owner.keyed(name).act(Act::tenant_create(name).unwrap(), b"", create).await.into_outcome().unwrap();
+    owner.house.login(made.what.login, Some(name.to_owned())).await
 }
 
 fn application(set: &str, documents: Vec<Document>, prune: bool) -> Application {
@@ -290,4 +313,113 @@ async fn a_house_that_was_used_takes_no_documents_of_a_first_start() {
         let late = application("init", vec![principal("eve", &["owner"])], false);
         assert_eq!(app::apply::first(&house.app, late).await.unwrap(), First::TooLate, "logged out: {logs_out}");
     }
+}
+
+#[tokio::test]
+async fn tenants_are_made_limited_suspended_and_never_deleted() {
+    let house = house().await;
+    let owner = house.owner().await;
+    let both = || vec![tenant("a", None, Some(2)), tenant("b", Some(true), None), principal("ann", &[])];
+    let all = ["+tenant a", "+tenant b", "+principal ann"];
+    assert_eq!(plan(&owner, application("main", both(), false)).await.unwrap(), all);
+    assert_eq!(seen(&owner, "a").await, Err("tenant.not_found"), "a plan does nothing");
+    assert_eq!(apply(&owner, application("main", both(), false)).await.unwrap(), all);
+    assert_eq!(seen(&owner, "a").await, Ok((TenantState::Active, Some(2))));
+    assert_eq!(seen(&owner, "b").await, Ok((TenantState::Suspended, None)));
+    let kept = ["=tenant a", "=tenant b", "=principal ann"];
+    assert_eq!(apply(&owner, application("main", both(), false)).await.unwrap(), kept);
+
+    let theirs = moved_in(&owner, "a").await;
+    theirs.put("x", "v").await.unwrap();
+    theirs.put("y", "v").await.unwrap();
+    assert_eq!(code(theirs.put("z", "v").await), "tenant.quota");
+    let more = || vec![tenant("a", None, Some(3)), tenant("b", Some(false), None)];
+    assert_eq!(apply(&owner, application("main", more(), false)).await.unwrap(), ["~tenant a", "~tenant b"]);
+    house.pass(10_000);
+    theirs.put("z", "v").await.unwrap();
+    assert_eq!(seen(&owner, "b").await, Ok((TenantState::Active, None)));
+
+    let none = || application("main", Vec::new(), true);
+    let pruned = ["-principal ann", "-tenant a", "-tenant b"];
+    assert_eq!(plan(&owner, none()).await.unwrap(), pruned);
+    assert_eq!(apply(&owner, none()).await.unwrap(), pruned);
+    assert_eq!(theirs.get("x").await, Err("tenant.suspended"));
+    let again = || vec![tenant("a", None, None)];
+    assert_eq!(apply(&owner, application("main", again(), false)).await.unwrap(), ["=tenant a"], "as it is");
+    assert_eq!(
+        apply(&owner, application("main", vec![tenant("a", Some(false), None)], false)).await.unwrap(),
+        ["~tenant a"]
+    );
+    assert_eq!(theirs.get("x").await.unwrap(), "v", "nothing was lost");
+}
+
+#[tokio::test]
+async fn tenants_are_for_whoever_may_write_them_in_the_houses_own_tenant() {
+    let house = house().await;
+    let owner = house.owner().await;
+    let one = || application("main", vec![tenant("a", None, None), principal("ann", &[])], false);
+    let rights = r#"permit (principal in Role::"admin", action in [Action::"apply.write", Action::"principal.write"], resource);"#;
+    owner.policy("admins", rights).await.unwrap();
+    let admin = owner.friend("admin", &["admin"]).await;
+    let refused = apply(&admin, one()).await.unwrap_err();
+    assert_eq!(refused.code.name, "policy.denied");
+    assert!(refused.detail.contains("tenant `a`") && refused.detail.contains("tenant.write"), "{}", refused.detail);
+    let (_, login) = house.tenant("other").await;
+    let theirs = house.login(login, Some("other".into())).await;
+    assert_eq!(code(apply(&theirs, one()).await), "policy.denied", "an owner of a tenant has no right over tenants");
+    for (bad, wanted) in [
+        (tenant("main", Some(true), None), "tenant.invalid"),
+        (tenant("system", None, None), "tenant.invalid"),
+        (tenant("No Name", None, None), "tenant.invalid"),
+    ] {
+        assert_eq!(code(apply(&owner, application("main", vec![principal("ann", &[]), bad], false)).await), wanted);
+    }
+    let zero = TenantLimits { secrets: None, request_rate: Some(0) };
+    let bad = Document::Tenant { name: "a".into(), change: Change { suspended: None, limits: Some(zero) } };
+    assert_eq!(code(apply(&owner, application("main", vec![bad], false)).await), "tenant.invalid");
+    let bad = vec![tenant("a", None, None), policy("broken", "permit (")];
+    assert_eq!(code(apply(&owner, application("main", bad, false)).await), "policy.invalid");
+    assert_eq!(seen(&owner, "a").await, Err("tenant.not_found"), "nor is a tenant made when another document is wrong");
+    let ann = Act::principal_read(PrincipalName::parse("ann").unwrap());
+    assert_eq!(code(owner.act(ann, b"", app::principal::get).await.into_outcome()), "principal.not_found");
+    let delete = Act::tenant_delete("other").unwrap();
+    owner.act(delete, b"", tenant::delete).await.into_outcome().unwrap();
+    let late = application("main", vec![tenant("other", Some(false), None)], false);
+    assert_eq!(code(apply(&owner, late).await), "tenant.deleting");
+}
+
+#[tokio::test]
+async fn what_was_applied_is_finished_wherever_it_was_cut_off() {
+    let mut cut = 0;
+    for fault in [Fault::NotApplied, Fault::AppliedButLost, Fault::DoneThenGone] {
+        for call in 0..60 {
+            let inner: Arc<Memory> = Arc::new(Memory::new(Transactions::Yes));
+            let clock = Arc::new(ManualClock::default());
+            let storage = Arc::new(Faulty::new(inner.clone(), []));
+            let first = crate::house::open(storage.clone(), clock.clone(), 1).await;
+            let owner = first.owner().await;
+            storage.fail(storage.calls() + call, fault);
+            let documents = vec![tenant("a", Some(true), Some(2)), tenant("b", None, None), principal("ann", &[])];
+            let answered = apply(&owner, application("main", documents, false)).await;
+            if storage.hit().is_empty() {
+                break;
+            }
+            cut += 1;
+            storage.kill();
+            drop(first);
+            let second = crate::house::open(inner, clock, 2).await;
+            while tenant::run_due(&second.app).await.unwrap() > 0 {}
+            let names = ["a", "b"];
+            let mut there = Vec::new();
+            for name in names {
+                there.push(second.ledger.tenant_named(name).await.unwrap().map(|one| (one.state, one.limits.secrets)));
+            }
+            let name = access::principal::record_name(&PrincipalName::parse("ann").unwrap());
+            let ann = second.ledger.record(second.home, &name).await.unwrap().is_some();
+            let all = [Some((TenantState::Suspended, Some(2))), Some((TenantState::Active, None))];
+            assert_eq!(there, if ann { all } else { [None, None] }, "{fault:?} at {call}");
+            assert!(ann || answered.is_err(), "{fault:?} at {call}");
+        }
+    }
+    assert!(cut > 20, "{cut}");
 }

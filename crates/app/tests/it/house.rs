@@ -54,6 +54,10 @@ impl Tasks for Spawn {
     fn spawn(&self, work: BoxFuture<'static, ()>) {
         tokio::spawn(work);
     }
+
+    fn block(&self, work: Box<dyn FnOnce() + Send>) {
+        tokio::task::spawn_blocking(work);
+    }
 }
 
 /// The sink of the store, with a switch that makes it fail.
@@ -115,6 +119,7 @@ pub(crate) async fn open(storage: Arc<dyn Storage>, clock: Arc<ManualClock>, see
             Arc::new(::access::AccessRules),
             Arc::new(app::keys::KeyRules),
             Arc::new(app::apply::ApplyRules),
+            Arc::new(app::password_policy::PasswordPolicyRules),
             Arc::new(app::backup::BackupRules),
         ],
         cluster: "test".into(),

@@ -14,6 +14,7 @@ mod limits;
 mod list;
 mod matrix;
 mod model;
+mod password_policy;
 mod patch;
 mod resolve;
 mod search;

@@ -4,7 +4,7 @@ use crate::house::{Caller, House, code, folder, house, path, test_seal};
 use access::{Action, PolicyName, PrincipalName};
 use app::access_view::{AccessQuery, query};
 use app::secret::{self, Edit, ListQuery, MetadataEdit, Rollback, Scope, Source};
-use app::{ACTS, Act, ActKind, Asked, Mode, keys, ledger_view, policy, principal, session, tenant};
+use app::{ACTS, Act, ActKind, Asked, Mode, keys, ledger_view, password_policy, policy, principal, session, tenant};
 use crypto::id::{BackupId, OperationId};
 
 /// Acts that are not performed by a session: one-time tokens have their own tests and rows.
@@ -221,6 +221,7 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
             let id = BackupId::from_bytes([2; 16]);
             code(who.act(Act::backup_remove(), b"", move |grant| app::backup::removing(grant, id)).await.into_outcome())
         }
+        _ if act.starts_with("password_policy.") => keep_rules(act, who, owner, n).await,
         _ if act.starts_with("operator.") => operate(act, who).await,
         "operation.read" => {
             let id = OperationId::from_bytes([1; 16]);
@@ -257,6 +258,31 @@ async fn tenancy(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -> &
             owner.house.tenant(&format!("d{n}")).await;
             let act = Act::tenant_delete(&format!("d{n}")).unwrap();
             code(who.act(act, b"", tenant::delete).await.into_outcome())
+        }
+        other => panic!("the act {other} has no line in the matrix"),
+    }
+}
+
+/// Acts on password policies.
+async fn keep_rules(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -> &'static str {
+    let rules = || secret::Password { length: 20, sets: vec![(secret::Characters::Lower, 1)], ..Default::default() };
+    let name = || app::PasswordPolicyName::parse(&format!("w{n}")).unwrap();
+    let put = move |grant| password_policy::put(grant, rules());
+    let put_act = Act::password_policy_write(name());
+    if act == "password_policy.write" {
+        return code(who.act(put_act, b"", put).await.into_outcome());
+    }
+    owner.act(put_act, b"", put).await.into_outcome().unwrap();
+    match act {
+        "password_policy.read" => {
+            code(who.act(Act::password_policy_read(name()), b"", password_policy::get).await.into_outcome())
+        }
+        "password_policy.list" => {
+            let list = |grant| password_policy::list(grant, None, None);
+            code(who.act(Act::password_policy_list(), b"", list).await.into_outcome())
+        }
+        "password_policy.remove" => {
+            code(who.act(Act::password_policy_remove(name()), b"", password_policy::remove).await.into_outcome())
         }
         other => panic!("the act {other} has no line in the matrix"),
     }

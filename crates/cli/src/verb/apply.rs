@@ -8,7 +8,7 @@ use clap::Args;
 use crate::connect::Global;
 use crate::{exit, fault};
 
-/// Make policies, principals and secrets as documents say, all or nothing
+/// Make tenants, principals, policies and secrets as documents say, all or nothing
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
     /// File of documents (YAML, JSON, TOML), or a folder of such files

@@ -1,9 +1,11 @@
 //! `aumbry generate`: writes a new version whose value the server makes.
 
-use api::secret::{AtLeast, Characters, Generate as Message, GeneratedKind};
+use api::password_policy::PasswordRules;
+use api::secret::{Generate as Message, GeneratedKind};
 use clap::{Args, ValueEnum};
 
 use crate::connect::Global;
+use crate::verb::password_policy::Rules;
 use crate::verb::put::{Along, labels};
 use crate::{exit, fault};
 
@@ -18,24 +20,11 @@ pub(crate) struct Generate {
     /// What the value looks like
     #[arg(long, value_enum, default_value_t = Kind::Password)]
     kind: Kind,
-    /// Characters of a password, random bytes of hex, base64 and bytes [default: 32]
-    #[arg(long, value_name = "COUNT")]
-    length: Option<usize>,
-    /// Sets of characters of a password, separated by commas [default: lower,upper,digits]
-    #[arg(long, value_enum, value_delimiter = ',')]
-    characters: Vec<Set>,
-    /// How many characters of a set a password has at least, such as digits=2; may be given several times
-    #[arg(long, value_name = "SET=COUNT")]
-    at_least: Vec<String>,
-    /// Symbols of a password in place of the usual ones
-    #[arg(long, value_name = "CHARACTERS")]
-    symbols: Option<String>,
-    /// Characters that do not come in a password
-    #[arg(long, value_name = "CHARACTERS")]
-    exclude: Option<String>,
-    /// Leave out characters that look alike: 0 O 1 l I |
-    #[arg(long)]
-    unambiguous: bool,
+    /// Password policy that a password is made by, in place of rules of its own; see `aumbry password-policy`
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
+    #[command(flatten)]
+    rules: Rules,
     #[command(flatten)]
     along: Along,
 }
@@ -61,14 +50,15 @@ enum Kind {
     EcdsaP256,
     /// A pair of keys for OpenSSH
     SshEd25519,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Set {
-    Lower,
-    Upper,
-    Digits,
-    Symbols,
+    /// A pair of keys in PEM for RSA with 2,048 bits
+    #[value(name = "rsa-2048")]
+    Rsa2048,
+    /// A pair of keys in PEM for RSA with 3,072 bits
+    #[value(name = "rsa-3072")]
+    Rsa3072,
+    /// A pair of keys in PEM for RSA with 4,096 bits
+    #[value(name = "rsa-4096")]
+    Rsa4096,
 }
 
 impl Generate {
@@ -76,12 +66,7 @@ impl Generate {
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
         let Along { cas, labels, expires_at, max_versions } = self.along;
         let labels = self::labels(&labels)?;
-        let set = |set| match set {
-            Set::Lower => Characters::Lower,
-            Set::Upper => Characters::Upper,
-            Set::Digits => Characters::Digits,
-            Set::Symbols => Characters::Symbols,
-        };
+        let PasswordRules { length, characters, at_least, symbols, exclude } = self.rules.message()?;
         let message = Message {
             path: self.path,
             kind: match self.kind {
@@ -94,15 +79,16 @@ impl Generate {
                 Kind::X25519 => GeneratedKind::X25519,
                 Kind::EcdsaP256 => GeneratedKind::EcdsaP256,
                 Kind::SshEd25519 => GeneratedKind::SshEd25519,
+                Kind::Rsa2048 => GeneratedKind::Rsa2048,
+                Kind::Rsa3072 => GeneratedKind::Rsa3072,
+                Kind::Rsa4096 => GeneratedKind::Rsa4096,
             },
-            length: self.length,
-            characters: (!self.characters.is_empty()).then(|| self.characters.into_iter().map(set).collect()),
-            at_least: at_least(&self.at_least)?,
-            symbols: self.symbols,
-            exclude: match self.unambiguous {
-                true => Some(self.exclude.unwrap_or_default() + ALIKE),
-                false => self.exclude,
-            },
+            policy: self.policy,
+            length,
+            characters,
+            at_least,
+            symbols,
+            exclude,
             cas,
             labels: (!labels.is_empty()).then_some(labels),
             expires_at: expires_at.map(api::Timestamp),
@@ -112,27 +98,4 @@ impl Generate {
         global.output().answer(&written, |written| format!("{} version {}", written.path, written.version))?;
         Ok(exit::OK)
     }
-}
-
-/// Characters that look alike.
-const ALIKE: &str = "0O1lI|";
-
-fn at_least(rules: &[String]) -> Result<Option<AtLeast>, client::Error> {
-    let mut all = AtLeast::default();
-    for rule in rules {
-        let wrong = || fault::invalid(format!("`{rule}` is not SET=COUNT"), "write --at-least digits=2, each set once");
-        let (set, count) = rule.split_once('=').ok_or_else(wrong)?;
-        let count = count.parse().map_err(|_| wrong())?;
-        let place = match set {
-            "lower" => &mut all.lower,
-            "upper" => &mut all.upper,
-            "digits" => &mut all.digits,
-            "symbols" => &mut all.symbols,
-            _ => return Err(wrong()),
-        };
-        if place.replace(count).is_some() {
-            return Err(wrong());
-        }
-    }
-    Ok((!rules.is_empty()).then_some(all))
 }

@@ -20,6 +20,7 @@ pub(crate) mod login;
 pub(crate) mod offline;
 pub(crate) mod openapi;
 pub(crate) mod operator;
+pub(crate) mod password_policy;
 pub(crate) mod patch;
 pub(crate) mod policy;
 pub(crate) mod principal;

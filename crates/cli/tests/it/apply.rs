@@ -102,3 +102,60 @@ fn documents_of_a_start_take_no_owner_away_and_come_too_late_where_the_house_was
     house.run(&["principal", "get", "app"]).failed(5, "principal.not_found");
     house.run(&["apply", "-f", file.to_str().unwrap()]).ok();
 }
+
+const TENANTS: &str = "\
+kind: password_policy
+name: pins
+spec: { length: 30, characters: [digits] }
+---
+kind: secret
+name: door/pin
+spec:
+  generate: { policy: pins }
+---
+kind: tenant
+name: acme
+spec:
+  limits: { secrets: 2 }
+";
+
+#[test]
+fn tenants_and_password_policies_are_applied_and_a_tenants_owner_is_asked_for_afterwards() {
+    let house = House::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("house.yaml");
+    std::fs::write(&file, TENANTS).unwrap();
+    let place = file.to_str().unwrap();
+    let shown = house.run(&["apply", "-f", place, "--diff"]);
+    assert_eq!((shown.code, shown.text()), (1, "+ password_policy pins\n+ secret door/pin\n+ tenant acme\n"));
+    house.run(&["tenant", "get", "acme"]).failed(5, "tenant.not_found");
+    house.run(&["apply", "-f", place]).ok();
+    let pin = house.run(&["get", "door/pin"]).ok().text().to_owned();
+    assert!(pin.len() == 30 && pin.bytes().all(|byte| byte.is_ascii_digit()), "{pin}");
+    let tenant = house.run(&["--json", "tenant", "get", "acme"]).ok().json();
+    assert_eq!((&tenant["state"], &tenant["limits"]["secrets"]), (&"active".into(), &2.into()));
+    house.run(&["apply", "-f", place, "--diff"]).ok();
+    let login = folder.path().join("login");
+    house.run(&["tenant", "create", "acme", "--out", login.to_str().unwrap()]).ok();
+    house
+        .run(&["tenant", "create", "acme", "--out", folder.path().join("second").to_str().unwrap()])
+        .failed(6, "tenant.taken");
+    let tenant = house.run(&["--json", "tenant", "get", "acme"]).ok().json();
+    assert_eq!(tenant["limits"]["secrets"], 2, "as the document says");
+
+    std::fs::write(&file, "kind: principal\nname: ann\n").unwrap();
+    let pruned = house.run(&["apply", "-f", place, "--prune"]).ok();
+    assert_eq!(pruned.text(), "+ principal ann\n- secret door/pin\n- tenant acme\n- password_policy pins\n");
+    assert_eq!(house.run(&["--json", "tenant", "get", "acme"]).ok().json()["state"], "suspended", "never deleted");
+    house.run(&["password-policy", "show", "pins"]).failed(5, "password_policy.not_found");
+    for bad in [
+        "kind: tenant\nname: main\nspec: { suspended: true }\n",
+        "kind: tenant\nname: b\nspec: { limits: { request_rate: 0 } }\n",
+        "kind: tenant\nname: b\nspec: { owner: hunter2 }\n",
+        "kind: password_policy\nname: weak\nspec: { length: 3 }\n",
+    ] {
+        std::fs::write(&file, format!("kind: tenant\nname: c\n---\n{bad}")).unwrap();
+        house.run(&["apply", "-f", place]).failed(2, "invalid").hides("hunter2");
+    }
+    house.run(&["tenant", "get", "c"]).failed(5, "tenant.not_found");
+}

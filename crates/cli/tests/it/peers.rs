@@ -18,11 +18,18 @@ fn program(name: &str, folder: &Path, args: &[&str]) -> String {
 fn key_pairs_made_here_are_read_by_openssl_and_openssh() {
     let house = House::start();
     let folder = tempfile::tempdir().unwrap();
-    for kind in ["ed25519", "x25519", "ecdsa-p256", "ssh-ed25519"] {
+    for kind in ["ed25519", "x25519", "ecdsa-p256", "ssh-ed25519", "rsa-2048", "rsa-3072", "rsa-4096"] {
         house.run(&["generate", "pair", "--kind", kind]).ok();
         let (file, half) = (folder.path().join(kind), |half| house.run(&["get", "pair", "--field", half]).ok());
         let made = ["get", "pair", "--field", "private_key", "--out", file.to_str().unwrap()];
         house.run(&made).ok();
+        if kind.starts_with("rsa") {
+            let told = program("openssl", folder.path(), &["pkey", "-in", kind, "-check", "-noout", "-text"]);
+            assert!(
+                told.contains("Key is valid") && told.contains(&format!("{} bit", kind.trim_start_matches("rsa-"))),
+                "{told}"
+            );
+        }
         let public = match kind {
             "ssh-ed25519" => program("ssh-keygen", folder.path(), &["-y", "-f", kind]),
             _ => program("openssl", folder.path(), &["pkey", "-in", kind, "-pubout"]),

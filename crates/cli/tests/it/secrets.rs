@@ -374,3 +374,31 @@ fn more_than_one_import_takes_is_written_in_parts_when_asked() {
     house.run(&["export", "m/", "--out", out.to_str().unwrap()]).ok();
     house.run(&["import", out.to_str().unwrap(), "--in-parts", "--on-conflict", "overwrite"]).ok();
 }
+
+#[test]
+fn password_policies_are_kept_shown_used_and_removed() {
+    let house = House::start();
+    house.run(&["generate", "a", "--policy", "pins"]).failed(5, "password_policy.not_found");
+    let put = ["password-policy", "put", "pins", "--length", "24", "--characters", "digits", "--exclude", "0"];
+    assert_eq!(house.run(&put).ok().text(), "pins is in force\n");
+    house.run(&["password-policy", "put", "strong", "--at-least", "symbols=4", "--unambiguous"]).ok();
+    let shown = house.run(&["--json", "password-policy", "show", "pins"]).ok().json();
+    assert_eq!((&shown["rules"]["length"], &shown["rules"]["exclude"]), (&24.into(), &"0".into()), "{shown}");
+    assert_eq!(shown["rules"]["characters"], serde_json::json!(["digits"]));
+    let listed = house.run(&["--json", "password-policy", "list"]).ok().json();
+    let names: Vec<_> = listed["items"].as_array().unwrap().iter().map(|item| item["name"].clone()).collect();
+    assert_eq!(names, ["pins", "strong"]);
+    house.run(&["generate", "a", "--policy", "pins"]).ok();
+    let value = house.run(&["get", "a"]).ok().text().to_owned();
+    assert!(value.len() == 24 && value.bytes().all(|byte| (b'1'..=b'9').contains(&byte)), "{value}");
+    house.run(&["generate", "b", "--policy", "strong"]).ok();
+    let value = house.run(&["get", "b"]).ok().text().to_owned();
+    assert!(value.bytes().filter(u8::is_ascii_punctuation).count() >= 4, "{value}");
+    house.run(&["generate", "c", "--policy", "pins", "--length", "30"]).failed(2, "in place of rules");
+    house.run(&["generate", "c", "--policy", "pins", "--kind", "hex"]).failed(2, "in place of rules");
+    house.run(&["password-policy", "put", "weak", "--length", "5"]).failed(2, "password_policy.invalid");
+    house.run(&["password-policy", "put", "Bad Name"]).failed(2, "name");
+    house.run(&["password-policy", "delete", "pins"]).ok();
+    house.run(&["generate", "a", "--policy", "pins"]).failed(5, "password_policy.not_found");
+    assert_eq!(house.run(&["get", "a"]).ok().text().len(), 24, "what was made stays");
+}

@@ -1,12 +1,14 @@
 //! Documents that say what there shall be, from their written form.
 
+use crate::password_policy::password;
 use crate::secret_made::recipe;
 use crate::secret_wire::edit;
 use api::apply::Document as Written;
 use api::secret::Generate;
 use app::apply::{DOCUMENTS_MAX, Document};
 use app::code::APPLY_INVALID;
-use app::{Path, PolicyName, PrincipalName, Refusal};
+use app::tenant::Change;
+use app::{PasswordPolicyName, Path, PolicyName, PrincipalName, Refusal};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -25,6 +27,15 @@ struct PrincipalSpec {
     roles: Vec<String>,
     #[serde(default)]
     disabled: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TenantSpec {
+    #[serde(default)]
+    limits: Option<api::tenant::TenantLimits>,
+    #[serde(default)]
+    suspended: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -70,7 +81,17 @@ fn document(written: Written) -> Result<Document, Refusal> {
             let edit = edit(spec.labels, None, spec.max_versions)?;
             Ok(Document::Secret { path, recipe, edit })
         }
-        _ => Err(Refusal::new(&APPLY_INVALID, "`kind` is policy, principal or secret")),
+        "password_policy" => {
+            let wants = "password policy: `length`, `characters`, `at_least`, `symbols`, `exclude`";
+            let rules = password(said(spec, wants)?);
+            Ok(Document::PasswordPolicy { name: PasswordPolicyName::parse(&name)?, rules })
+        }
+        "tenant" => {
+            let spec: TenantSpec = said(spec, "tenant: `limits` with `secrets` and `request_rate`, and `suspended`")?;
+            let change = Change { suspended: spec.suspended, limits: spec.limits.map(crate::tenant::limits) };
+            Ok(Document::Tenant { name, change })
+        }
+        _ => Err(Refusal::new(&APPLY_INVALID, "`kind` is policy, password_policy, principal, secret or tenant")),
     }
 }
 

@@ -21,6 +21,7 @@ mod openapi;
 mod opening;
 mod operation;
 mod operator;
+mod password_policy;
 mod policy;
 mod principal;
 mod query;

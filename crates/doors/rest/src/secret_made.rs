@@ -2,11 +2,13 @@
 
 use crate::answer::Answer;
 use crate::call::Call;
+use crate::password_policy::{LENGTH, password};
 use crate::secret_wire::{edit, written};
+use api::password_policy::PasswordRules;
 use api::secret as wire;
 use app::code::REQUEST_INVALID;
-use app::secret::{self, Characters, MetadataEdit, PairKind, Password, Recipe};
-use app::{Act, Path, Refusal};
+use app::secret::{self, MetadataEdit, PairKind, Recipe, RsaSize};
+use app::{Act, PasswordPolicyName, Path, Refusal};
 
 /// `POST secrets:generate`
 pub(crate) async fn generate(call: Box<Call>) -> Answer {
@@ -26,15 +28,22 @@ pub(crate) async fn generate(call: Box<Call>) -> Answer {
 
 /// What to make.
 pub(crate) fn recipe(body: &wire::Generate) -> Result<Recipe, Refusal> {
-    let length = body.length.unwrap_or(GENERATED_LENGTH);
+    let rules = rules(body);
     let wrong = |why: &str| Err(Refusal::new(&REQUEST_INVALID, why.to_owned()));
-    let rules =
-        body.characters.is_some() || body.at_least.is_some() || body.symbols.is_some() || body.exclude.is_some();
-    if body.kind != wire::GeneratedKind::Password && rules {
+    if let Some(policy) = &body.policy {
+        if body.kind != wire::GeneratedKind::Password || rules != PasswordRules::default() {
+            return wrong("`policy` goes with a password only, and in place of rules of its own");
+        }
+        return Ok(Recipe::Named(PasswordPolicyName::parse(policy)?));
+    }
+    let length = body.length.unwrap_or(LENGTH);
+    if body.kind != wire::GeneratedKind::Password
+        && rules != (PasswordRules { length: body.length, ..PasswordRules::default() })
+    {
         return wrong("`characters`, `at_least`, `symbols` and `exclude` go with a password only");
     }
     let sized = match body.kind {
-        wire::GeneratedKind::Password => return Ok(Recipe::Password(password(body, length))),
+        wire::GeneratedKind::Password => return Ok(Recipe::Password(password(rules))),
         wire::GeneratedKind::Hex => return Ok(Recipe::Hex(length)),
         wire::GeneratedKind::Base64 => return Ok(Recipe::Base64(length)),
         wire::GeneratedKind::Bytes => return Ok(Recipe::Bytes(length)),
@@ -43,35 +52,21 @@ pub(crate) fn recipe(body: &wire::Generate) -> Result<Recipe, Refusal> {
         wire::GeneratedKind::X25519 => Recipe::Pair(PairKind::X25519),
         wire::GeneratedKind::EcdsaP256 => Recipe::Pair(PairKind::EcdsaP256),
         wire::GeneratedKind::SshEd25519 => Recipe::Pair(PairKind::SshEd25519),
+        wire::GeneratedKind::Rsa2048 => Recipe::Pair(PairKind::Rsa(RsaSize::Bits2048)),
+        wire::GeneratedKind::Rsa3072 => Recipe::Pair(PairKind::Rsa(RsaSize::Bits3072)),
+        wire::GeneratedKind::Rsa4096 => Recipe::Pair(PairKind::Rsa(RsaSize::Bits4096)),
     };
     if body.length.is_some() { wrong("`length` does not go with this kind") } else { Ok(sized) }
 }
 
-fn password(body: &wire::Generate, length: usize) -> Password {
-    let usual = [wire::Characters::Lower, wire::Characters::Upper, wire::Characters::Digits];
-    let mut sets = body.characters.clone().unwrap_or(usual.into());
-    let least = body.at_least.unwrap_or_default();
-    let named = |set: wire::Characters| match set {
-        wire::Characters::Lower => least.lower,
-        wire::Characters::Upper => least.upper,
-        wire::Characters::Digits => least.digits,
-        wire::Characters::Symbols => least.symbols,
-    };
-    // A rule about a set names the set; so do symbols.
-    let all = [wire::Characters::Lower, wire::Characters::Upper, wire::Characters::Digits, wire::Characters::Symbols];
-    sets.extend(all.into_iter().filter(|set| named(*set).is_some()));
-    sets.extend(body.symbols.iter().map(|_| wire::Characters::Symbols));
-    sets.sort_unstable();
-    sets.dedup();
-    let set = |set| match set {
-        wire::Characters::Lower => Characters::Lower,
-        wire::Characters::Upper => Characters::Upper,
-        wire::Characters::Digits => Characters::Digits,
-        wire::Characters::Symbols => Characters::Symbols,
-    };
-    let sets = sets.into_iter().map(|one| (set(one), named(one).unwrap_or(1)));
-    let exclude = body.exclude.clone().unwrap_or_default();
-    Password { length, sets: sets.collect(), symbols: body.symbols.clone(), exclude }
+/// The rules for a password among the fields.
+fn rules(body: &wire::Generate) -> PasswordRules {
+    let wire::Generate { length, characters, at_least, symbols, exclude, .. } = body;
+    PasswordRules {
+        length: *length,
+        characters: characters.clone(),
+        at_least: *at_least,
+        symbols: symbols.clone(),
+        exclude: exclude.clone(),
+    }
 }
-
-const GENERATED_LENGTH: usize = 32;

@@ -3,8 +3,8 @@
 use crate::openapi::{Doc, query_of, schema_of};
 use crate::route::{Route, Takes};
 use crate::{
-    access, apply, backup, key, ledger, open, operation, operator, policy, principal, secret, secret_batch,
-    secret_made, session, tenant, wrap,
+    access, apply, backup, key, ledger, open, operation, operator, password_policy, policy, principal, secret,
+    secret_batch, secret_made, session, tenant, wrap,
 };
 use http::Method;
 
@@ -43,6 +43,7 @@ macro_rules! routes {
 #[must_use]
 pub fn routes(secrets: bool) -> Vec<Route> {
     let mut all = if secrets { of_secrets() } else { Vec::new() };
+    all.extend(of_password_policies());
     all.extend(of_rights());
     all.extend(of_tenants());
     all.extend(of_documents());
@@ -87,6 +88,23 @@ fn of_secrets() -> Vec<Route> {
             "Destroys the keys of versions, for ever."
         POST "/api/v1/secrets:metadata" "secret.annotate" secret::annotate, Json, body SetMetadata, answer Metadata;
             "Changes labels, expiry and how many versions are kept."
+    }
+}
+
+fn of_password_policies() -> Vec<Route> {
+    use api::password_policy::{
+        PasswordPolicy, PasswordPolicyChanged, PasswordPolicyList, PasswordPolicyRemoved, PasswordRules,
+    };
+    use api::policy::PageQuery;
+    routes! {
+        GET "/api/v1/password-policies" "password_policy.list" password_policy::list, Nothing, query PageQuery, answer PasswordPolicyList;
+            "Lists password policies."
+        GET "/api/v1/password-policies/{name}" "password_policy.read" password_policy::get, Nothing, answer PasswordPolicy;
+            "Shows a password policy."
+        PUT "/api/v1/password-policies/{name}" "password_policy.write" password_policy::put, Json, body PasswordRules, answer PasswordPolicyChanged;
+            "Writes a password policy; `secrets:generate` makes passwords by it."
+        DELETE "/api/v1/password-policies/{name}" "password_policy.remove" password_policy::remove, Nothing, answer PasswordPolicyRemoved;
+            "Removes a password policy."
     }
 }
 

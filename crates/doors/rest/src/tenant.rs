@@ -91,7 +91,7 @@ fn changed_to(tenant: Shown, position: api::Position) -> Answer {
     Answer::json(&wire::TenantChanged { tenant: shown(tenant), position })
 }
 
-fn limits(limits: wire::TenantLimits) -> TenantLimits {
+pub(crate) fn limits(limits: wire::TenantLimits) -> TenantLimits {
     TenantLimits { secrets: limits.secrets, request_rate: limits.request_rate }
 }
 

@@ -61,7 +61,7 @@ fn fields_of_parts(document: &Value, schema: &Value, all: &mut BTreeSet<String>)
 /// library of the server's host: such things are in the configuration file only.
 const INPUTS: &str = "action actions all at at_least cas characters cursor digits disabled documents dry_run encoding entity \
     exclude expires_at expires_before from id index items kind labels length limit limits lower max_ttl \
-    max_versions name networks nonce on_conflict orphan outcome overwrite owner path paths period place prefix \
+    max_versions name networks nonce on_conflict orphan outcome overwrite owner path paths period place policy prefix \
     principal proof prune put questions recipients recursive remove request_rate resolve resource roles scope secret \
     secrets set share shares since size sort source_ip spec split suspended symbols text threshold tile tls \
     to token ttl upper uses value version versions view";

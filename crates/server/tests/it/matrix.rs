@@ -105,6 +105,14 @@ async fn sample(house: &House, pattern: &str) -> (String, Value) {
             assert_eq!(house.owner("PUT", &target, json!({ "text": NOBODY })).await.status, 200);
             (target, Value::Null)
         }
+        "PUT /api/v1/password-policies/{name}" => {
+            (format!("/api/v1/password-policies/{name}"), json!({ "length": 20 }))
+        }
+        "GET /api/v1/password-policies/{name}" | "DELETE /api/v1/password-policies/{name}" => {
+            let target = format!("/api/v1/password-policies/{name}");
+            assert_eq!(house.owner("PUT", &target, json!({})).await.status, 200);
+            (target, Value::Null)
+        }
         "PUT /api/v1/principals/{name}" => (format!("/api/v1/principals/{name}"), json!({})),
         "GET /api/v1/principals/{name}" => ("/api/v1/principals/target".to_owned(), Value::Null),
         "GET /api/v1/ledger/proofs/inclusion" => (format!("{template}?index=0&size=1"), Value::Null),
