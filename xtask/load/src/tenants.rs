@@ -1,6 +1,7 @@
 //! Many tenants on one server: what they take of its memory, and what they cost a neighbour.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -98,17 +99,24 @@ fn furnish(server: &Aumbry, count: u64) -> Result<Vec<String>, Fail> {
     by_makers(&server.peer, count, move |mut link, number| {
         let owner = Arc::clone(&owner);
         async move {
-            let name = format!("tenant-{number}");
+            let name = tenant(number);
             let make = json!({ "name": name });
-            let made = call(&mut link, "POST", "/api/v1/tenants", Some(&owner), &name, &make).await?;
+            let house = As { token: Some(&owner), tenant: None };
+            let made = call(&mut link, "POST", "/api/v1/tenants", house, &make).await?;
             let login = json!({ "token": text(&made, "login")? });
-            let session = call(&mut link, "POST", "/api/v1/sessions:login", None, &name, &login).await?;
+            let nobody = As { token: None, tenant: Some(&name) };
+            let session = call(&mut link, "POST", "/api/v1/sessions:login", nobody, &login).await?;
             let token = text(&session, "token")?.to_owned();
             let value = json!({ "value": "v".repeat(1024) });
-            call(&mut link, "PUT", "/api/v1/secrets/db/password", Some(&token), &name, &value).await?;
+            let theirs = As { token: Some(&token), tenant: Some(&name) };
+            call(&mut link, "PUT", "/api/v1/secrets/db/password", theirs, &value).await?;
             Ok((link, token))
         }
     })
+}
+
+fn tenant(number: u64) -> String {
+    format!("tenant-{number}")
 }
 
 /// Each tenant's owner reads its secret once.
@@ -119,7 +127,9 @@ fn each_reads(server: &Aumbry, sessions: &[String]) -> Result<(), Fail> {
         let tokens = Arc::clone(&tokens);
         async move {
             let token = tokens.get(number as usize).ok_or("no such tenant")?;
-            call(&mut link, "GET", "/api/v1/secrets/db/password", Some(token), "", &Value::Null).await?;
+            let name = tenant(number);
+            let theirs = As { token: Some(token), tenant: Some(&name) };
+            call(&mut link, "GET", "/api/v1/secrets/db/password", theirs, &Value::Null).await?;
             Ok((link, String::new()))
         }
     })?;
@@ -159,21 +169,23 @@ where
     Ok(made.into_iter().map(|(_, answer)| answer).collect())
 }
 
-/// One call; an answer outside 2xx is an error.
-async fn call(
-    link: &mut Link,
-    method: &str,
-    route: &str,
-    token: Option<&str>,
-    key: &str,
-    body: &Value,
-) -> Result<Value, Fail> {
-    let bearer = token.map(|token| format!("Bearer {token}"));
-    let mut headers: Vec<(&str, &str)> = bearer.iter().map(|bearer| ("Authorization", bearer.as_str())).collect();
-    if method == "POST" && token.is_some() {
-        headers.push(("Idempotency-Key", key));
-    } else if token.is_none() {
-        headers.push(("Aumbry-Tenant", key));
+/// Who asks, and in which tenant.
+#[derive(Clone, Copy)]
+struct As<'a> {
+    token: Option<&'a str>,
+    tenant: Option<&'a str>,
+}
+
+/// One call with a key of its own; an answer outside 2xx is an error.
+async fn call(link: &mut Link, method: &str, route: &str, who: As<'_>, body: &Value) -> Result<Value, Fail> {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let key = CALLS.fetch_add(1, Ordering::Relaxed).to_string();
+    let bearer = who.token.map(|token| format!("Bearer {token}"));
+    let mut headers = Vec::new();
+    headers.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
+    headers.extend(who.tenant.map(|tenant| ("Aumbry-Tenant", tenant)));
+    if method != "GET" {
+        headers.push(("Idempotency-Key", &key));
     }
     let body = (!body.is_null()).then(|| body.to_string());
     let answer = link.ask(link::request(method, route, &headers, body.as_deref()).as_bytes()).await?;
