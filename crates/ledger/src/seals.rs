@@ -2,10 +2,11 @@
 
 use crate::code::Refusal;
 use crate::keyspace::meta_key;
-use crate::ring::Keys;
+use crate::ring::{Held, Keys};
 use crate::state::{State, storage_refusal};
+use crypto::aead::{Cipher, Key};
 use crypto::id::KeyId;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 use storage::Op;
 
 /// Seals reserved at once.
@@ -29,10 +30,30 @@ fn counted(keys: &Keys) -> Vec<(KeyId, u64)> {
     tenants.collect()
 }
 
+/// A key that counts its seals.
+trait Counter {
+    fn resume(&self, seals: u64);
+}
+
+impl<P: Cipher> Counter for Key<P> {
+    fn resume(&self, seals: u64) {
+        self.resume_seals(seals);
+    }
+}
+
+/// Every key that is held, by the name of its count.
+fn counters(keys: &Keys) -> HashMap<String, (KeyId, &dyn Counter)> {
+    fn of<P: Cipher>(list: &[Held<Key<P>>]) -> impl Iterator<Item = (String, (KeyId, &dyn Counter))> {
+        list.iter().map(|held| (name(held.id), (held.id, &*held.key as &dyn Counter)))
+    }
+    keys.tenants.values().flat_map(|held| of(&held.log).chain(of(&held.state)).chain(of(&held.tenant))).collect()
+}
+
 /// Sets each key's counter to the end of its last reserved block.
 pub(crate) async fn resume(state: &State) -> Result<(), Refusal> {
     let keys = state.ring.keys();
     let prefix = meta_key(state.shard, "seals/");
+    let mut found = Vec::new();
     let mut after = None;
     loop {
         let page = state
@@ -44,27 +65,24 @@ pub(crate) async fn resume(state: &State) -> Result<(), Refusal> {
         after = page.last().map(|(key, _)| key.clone());
         for (key, value) in page {
             let reserved = <[u8; 8]>::try_from(value.as_ref()).map(u64::from_be_bytes).unwrap_or(u64::MAX);
-            set(&keys, key.rest(), reserved);
-            if let Some(id) = known(&keys, key.rest()) {
-                state.reserved.lock().insert(id, reserved);
-            }
+            found.push((key.rest().to_vec(), reserved));
         }
         if !full {
-            return Ok(());
+            break;
         }
     }
-}
-
-fn known(keys: &Arc<Keys>, rest: &[u8]) -> Option<KeyId> {
-    counted(keys).into_iter().map(|(id, _)| id).find(|id| name(*id).as_bytes() == rest)
-}
-
-fn set(keys: &Arc<Keys>, rest: &[u8], seals: u64) {
-    for held in keys.tenants.values() {
-        held.log.iter().filter(|h| name(h.id).as_bytes() == rest).for_each(|h| h.key.resume_seals(seals));
-        held.state.iter().filter(|h| name(h.id).as_bytes() == rest).for_each(|h| h.key.resume_seals(seals));
-        held.tenant.iter().filter(|h| name(h.id).as_bytes() == rest).for_each(|h| h.key.resume_seals(seals));
+    let counters = counters(&keys);
+    let current: HashSet<KeyId> = counted(&keys).into_iter().map(|(id, _)| id).collect();
+    let mut known = state.reserved.lock();
+    for (name, reserved) in found {
+        let counter = std::str::from_utf8(&name).ok().and_then(|name| counters.get(name));
+        let Some((id, counter)) = counter else { continue };
+        counter.resume(reserved);
+        if current.contains(id) {
+            known.insert(*id, reserved);
+        }
     }
+    Ok(())
 }
 
 /// New reservations for keys that come near the end of their block.

@@ -13,7 +13,7 @@ pub(crate) struct Plan {
     /// Statements without a condition.
     pub(crate) plain: Arc<Verdict>,
     /// Conditions that look neither at the resource nor at the time.
-    pub(crate) apart: Option<ConditionSet>,
+    pub(crate) apart: Option<Box<ConditionSet>>,
     /// What is left while nothing permits yet.
     pub(crate) all: Rest,
     /// What is left once something permits: permits that are true or false are of no consequence then.
@@ -26,9 +26,9 @@ pub(crate) struct Rest {
     /// Which of a plan's two rests this is.
     pub(crate) permitted: bool,
     /// Conditions that look at the resource and not at the circumstances.
-    pub(crate) resource: Option<ConditionSet>,
+    pub(crate) resource: Option<Box<ConditionSet>>,
     /// Conditions that look at the time, or at resource and circumstances both.
-    pub(crate) each: Option<ConditionSet>,
+    pub(crate) each: Option<Box<ConditionSet>>,
 }
 
 /// Conditions to be evaluated together.
@@ -93,20 +93,20 @@ impl Plan {
 type Part<'a> = (Arc<str>, &'a Condition, Effect);
 
 impl ConditionSet {
-    fn new(parts: Vec<Part<'_>>) -> Result<Option<ConditionSet>, NotASet> {
+    fn new(parts: Vec<Part<'_>>) -> Result<Option<Box<ConditionSet>>, NotASet> {
         if parts.is_empty() {
             return Ok(None);
         }
         let conditions = || parts.iter().map(|(_, condition, _)| *condition);
         let policies = PolicySet::from_policies(conditions().map(|c| c.policy.clone())).map_err(|_| NotASet)?;
-        Ok(Some(ConditionSet {
+        Ok(Some(Box::new(ConditionSet {
             policies,
             uses_entities: conditions().any(|c| c.uses_entities),
             uses_context: conditions().any(|c| c.uses_context),
             uses_now: conditions().any(|c| c.uses_now),
             depth: conditions().map(|c| c.depth).max().unwrap_or(0),
             rules: parts.into_iter().map(|(rule, ..)| rule).collect(),
-        }))
+        })))
     }
 
     /// Every statement as written: what index and plan must equal.

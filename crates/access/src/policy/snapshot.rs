@@ -8,6 +8,7 @@ use crate::action::Action;
 use crate::limits::PLANS_MAX;
 use crate::resource::{Resource, ResourceKind};
 use cedar_policy::PolicySet;
+use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,8 +23,8 @@ pub struct Snapshot {
     roles: HashMap<Box<str>, Shelf>,
     broken: Vec<Arc<str>>,
     names_secrets: bool,
-    /// By candidates.
-    plans: papaya::HashMap<Box<[u32]>, Arc<Plan>>,
+    /// By candidates. Every tenant has such a map: an empty one costs next to nothing.
+    plans: RwLock<HashMap<Box<[u32]>, Arc<Plan>>>,
     next_plan: AtomicU64,
 }
 
@@ -46,7 +47,7 @@ impl Snapshot {
             roles: HashMap::new(),
             broken,
             names_secrets: false,
-            plans: papaya::HashMap::new(),
+            plans: RwLock::default(),
             next_plan: AtomicU64::new(0),
         };
         for statement in policies.iter().flat_map(|policy| policy.statements()) {
@@ -114,12 +115,12 @@ impl Snapshot {
 
     /// What there is to evaluate for these candidates; kept for the next who has the same.
     pub(crate) fn plan(&self, candidates: &[u32]) -> Result<Arc<Plan>, NotASet> {
-        let plans = self.plans.pin();
-        if let Some(plan) = plans.get(candidates) {
+        if let Some(plan) = self.plans.read().get(candidates) {
             return Ok(Arc::clone(plan));
         }
         let statements: Vec<_> = candidates.iter().filter_map(|number| self.statement(*number)).collect();
         let plan = Arc::new(Plan::new(self.next_plan.fetch_add(1, Ordering::Relaxed), &statements)?);
+        let mut plans = self.plans.write();
         if plans.len() >= PLANS_MAX {
             plans.clear();
         }
