@@ -138,7 +138,10 @@ pub(crate) const TOKEN_BYTES_MAX: u64 = 4096;
 const ADDR: &str = "https://127.0.0.1:7480";
 
 fn not_a_token() -> Error {
-    fault::invalid("what was given as a token is none", "a token looks like aum_ses_…; log in again for a new one")
+    fault::invalid(
+        "what was given as a token is none",
+        "a token looks like aum_ses_… or aum_wrap_…; log in again, or ask for a new one",
+    )
 }
 
 #[cfg(test)]

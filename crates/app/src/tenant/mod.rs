@@ -108,7 +108,8 @@ pub async fn create(grant: Authorized, limits: TenantLimits) -> Result<Changed<C
 pub async fn login(grant: Authorized) -> Result<Changed<Created>, Refusal> {
     let name = grant.tenant_named()?.to_owned();
     if name == crate::bootstrap::HOME {
-        let why = "its owner gets a fresh login by `aumbry serve --owner-login`, from whoever runs the server";
+        let why =
+            "its owner gets a fresh login by `aumbry serve --set init.owner_login=true`, from whoever runs the server";
         return Err(Refusal::new(&TENANT_INVALID, why));
     }
     let tenant = find(&grant, &name).await?;
