@@ -50,15 +50,15 @@ impl LockedKey {
         if !taken.as_ref().is_some_and(|slot| slot.locked) {
             LOCK_FAILURES.fetch_add(1, Ordering::Relaxed);
         }
-        match taken {
-            Some(Slot { at, place, .. }) => {
-                // SAFETY: the slot lies inside a live, writable page, and its bit was clear until now, so nothing
-                // else refers to it.
-                unsafe { at.write(*bytes) };
-                Self { at, place: Some(place) }
-            }
-            None => Self { at: NonNull::from(Box::leak(Box::new(*bytes))), place: None },
-        }
+        let (at, place) = match taken {
+            Some(Slot { at, place, .. }) => (at, Some(place)),
+            None => (NonNull::from(Box::leak(Box::new([0; KEY_BYTES]))), None),
+        };
+        // Never by value: that may leave a copy on the stack, and a future that is made over it carries the copy off.
+        // SAFETY: the slot lies inside a live, writable page, and its bit was clear until now, so nothing else refers to
+        // it; the leaked box neither. `bytes` is as long and elsewhere.
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), at.as_ptr().cast::<u8>(), KEY_BYTES) };
+        Self { at, place }
     }
 
     /// The key itself.
