@@ -137,7 +137,7 @@ fn one_by_one(decider: &Decider, who: &SessionFacts, paths: &[Resource], cx: &Re
 
 fn decider(store: &PolicyStore) -> Decider {
     let decider = Decider::new();
-    assert!(decider.install(TENANT, Arc::new(store.snapshot(1))));
+    assert!(decider.install(TENANT, 1, store.snapshot()));
     decider
 }
 
@@ -216,7 +216,7 @@ fn main() {
         let store = store(&texts);
         let parsed = (spent() - start) / 1_000_000;
         let start = spent();
-        black_box(store.snapshot(1));
+        black_box(store.snapshot());
         let built = (spent() - start) / 1000;
         let decider = decider(&store);
         let remembered = measure(REMEMBERED, |_| {

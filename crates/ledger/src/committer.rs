@@ -6,6 +6,7 @@ use crate::absorb;
 use crate::build::{Build, Built, Decided};
 use crate::code::{self, Refusal};
 use crate::draft::{KnownKey, RuleBook};
+use crate::ring::{Purpose, RingPut};
 use crate::settle::Settled;
 use crate::state::{Pending, State, cause_refusal};
 use crate::unit::{Receipt, Unit};
@@ -275,6 +276,8 @@ impl Committer {
     fn publish(&self, built: Option<Built>) {
         let Some(built) = built else { return };
         self.state.ring.adopt(&built.rings, &built.side.rings);
+        let counts = |put: &&RingPut| matches!(put.row.purpose, Purpose::Tenant | Purpose::Log | Purpose::State);
+        self.state.made.lock().extend(built.rings.iter().map(|(put, _)| put).filter(counts).map(|put| put.id));
         let awaited = built.awaited;
         self.state.overlay.write().take(built);
         self.state.later.work();

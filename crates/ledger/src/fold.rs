@@ -31,6 +31,8 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 const BACKLOG_EVERY: Duration = Duration::from_secs(10);
 /// Drops that may be put off.
 const BACKLOG_DROPS_MAX: usize = 100_000;
+/// Time between two looks at how often every key sealed: there are three of them for each tenant.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
 /// Smallest time between two checkpoints nobody asked for.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(950);
 
@@ -65,6 +67,7 @@ pub(crate) struct Folder {
     later: Later,
     removed: Vec<RecordKey>,
     signed_at: Option<Duration>,
+    counted_at: Option<Duration>,
     backlog: Backlog,
 }
 
@@ -119,7 +122,20 @@ impl Folder {
         folded: watch::Sender<BatchNumber>,
     ) -> Folder {
         let (later, removed, backlog) = (state.later.clone(), Vec::new(), Backlog::default());
-        Folder { state, tree, clock, entropy, delay, wanted, folded, later, removed, signed_at: None, backlog }
+        Folder {
+            state,
+            tree,
+            clock,
+            entropy,
+            delay,
+            wanted,
+            folded,
+            later,
+            removed,
+            signed_at: None,
+            counted_at: None,
+            backlog,
+        }
     }
 
     /// With drops that an earlier run put off.
@@ -256,7 +272,7 @@ impl Folder {
     }
 
     /// Authoritative things to their own places.
-    fn first_run(&self, snapshot: &Snapshot) -> Result<Run, Refusal> {
+    fn first_run(&mut self, snapshot: &Snapshot) -> Result<Run, Refusal> {
         let mut ops = Vec::new();
         for ((key, tenant), intent) in &snapshot.intents {
             let store_key = intent_key(self.state.shard, *tenant, key);
@@ -272,7 +288,12 @@ impl Folder {
         ops.extend(drop_ops(&self.state, &snapshot.drops, &snapshot.rings));
         let durable = snapshot.awaited || !snapshot.rings.is_empty();
         ops.extend(snapshot.sides.iter().map(|number| Op::Delete(side_key(self.state.shard, *number))));
-        ops.extend(crate::seals::reserve(&self.state));
+        let now = self.clock.monotonic();
+        let all = self.counted_at.is_none_or(|at| now.saturating_sub(at) >= COUNT_EVERY);
+        if all {
+            self.counted_at = Some(now);
+        }
+        ops.extend(crate::seals::reserve(&self.state, all));
         Ok(Run { ops, durable })
     }
 

@@ -97,6 +97,13 @@ impl Ledger {
         out
     }
 
+    /// Tenants whose key was made at this time or before.
+    pub fn tenants_with_key_of(&self, made: WallMs) -> Vec<TenantId> {
+        let keys = self.inner.state.ring.keys();
+        let aged = keys.tenants.iter().filter(|(_, held)| held.tenant.last().is_some_and(|key| key.created <= made));
+        aged.map(|(tenant, _)| *tenant).collect()
+    }
+
     /// Gives a tenant a new key and wraps the log, state, name and checkpoint keys under it, in one commit. Data keys
     /// follow by the owner's sweep ([`Ledger::rewrap_value`]); then [`Ledger::retire_tenant_keys`].
     pub async fn rotate_tenant(&self, tenant: TenantId) -> Result<KeyId, Refusal> {

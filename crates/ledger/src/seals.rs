@@ -6,7 +6,6 @@ use crate::ring::{Held, Keys};
 use crate::state::{State, storage_refusal};
 use crypto::aead::{Cipher, Key};
 use crypto::id::KeyId;
-use std::collections::{HashMap, HashSet};
 use storage::Op;
 
 /// Seals reserved at once.
@@ -31,7 +30,7 @@ fn counted(keys: &Keys) -> Vec<(KeyId, u64)> {
 }
 
 /// A key that counts its seals.
-trait Counter {
+trait Counter: Sync {
     fn resume(&self, seals: u64);
 }
 
@@ -41,19 +40,23 @@ impl<P: Cipher> Counter for Key<P> {
     }
 }
 
-/// Every key that is held, by the name of its count.
-fn counters(keys: &Keys) -> HashMap<String, (KeyId, &dyn Counter)> {
-    fn of<P: Cipher>(list: &[Held<Key<P>>]) -> impl Iterator<Item = (String, (KeyId, &dyn Counter))> {
-        list.iter().map(|held| (name(held.id), (held.id, &*held.key as &dyn Counter)))
+/// Every key that is held, sorted by id, with its counter and whether it is a current one.
+fn counters(keys: &Keys) -> Vec<(KeyId, &dyn Counter, bool)> {
+    fn of<P: Cipher>(list: &[Held<Key<P>>]) -> impl Iterator<Item = (KeyId, &dyn Counter, bool)> {
+        let last = list.last().map(|held| held.id);
+        list.iter().map(move |held| (held.id, &*held.key as &dyn Counter, Some(held.id) == last))
     }
-    keys.tenants.values().flat_map(|held| of(&held.log).chain(of(&held.state)).chain(of(&held.tenant))).collect()
+    let held = keys.tenants.values();
+    let mut all: Vec<_> = held.flat_map(|held| of(&held.log).chain(of(&held.state)).chain(of(&held.tenant))).collect();
+    all.sort_unstable_by_key(|(id, ..)| *id);
+    all
 }
 
 /// Sets each key's counter to the end of its last reserved block.
 pub(crate) async fn resume(state: &State) -> Result<(), Refusal> {
     let keys = state.ring.keys();
+    let counters = counters(&keys);
     let prefix = meta_key(state.shard, "seals/");
-    let mut found = Vec::new();
     let mut after = None;
     loop {
         let page = state
@@ -63,39 +66,41 @@ pub(crate) async fn resume(state: &State) -> Result<(), Refusal> {
             .map_err(storage_refusal)?;
         let full = page.len() == storage::LIMITS.page_max;
         after = page.last().map(|(key, _)| key.clone());
+        let mut known = state.reserved.lock();
         for (key, value) in page {
+            let name = key.rest().strip_prefix(PREFIX).and_then(|name| std::str::from_utf8(name).ok());
+            let Some(id) = name.and_then(|name| name.parse::<KeyId>().ok()) else { continue };
+            let Ok(at) = counters.binary_search_by_key(&id, |(id, ..)| *id) else { continue };
+            let Some((_, counter, current)) = counters.get(at) else { continue };
             let reserved = <[u8; 8]>::try_from(value.as_ref()).map(u64::from_be_bytes).unwrap_or(u64::MAX);
-            found.push((key.rest().to_vec(), reserved));
+            counter.resume(reserved);
+            if *current {
+                known.insert(id, reserved);
+            }
         }
         if !full {
-            break;
+            return Ok(());
         }
     }
-    let counters = counters(&keys);
-    let current: HashSet<KeyId> = counted(&keys).into_iter().map(|(id, _)| id).collect();
-    let mut known = state.reserved.lock();
-    for (name, reserved) in found {
-        let counter = std::str::from_utf8(&name).ok().and_then(|name| counters.get(name));
-        let Some((id, counter)) = counter else { continue };
-        counter.resume(reserved);
-        if current.contains(id) {
-            known.insert(*id, reserved);
-        }
-    }
-    Ok(())
 }
 
-/// New reservations for keys that come near the end of their block.
-pub(crate) fn reserve(state: &State) -> Vec<Op> {
+/// New reservations: for keys that were made since the last call and, where `all` are looked at, for those that come near the
+/// end of their block. Half a block lasts far longer than the time between two looks at all of them.
+pub(crate) fn reserve(state: &State, all: bool) -> Vec<Op> {
     let mut reserved = state.reserved.lock();
     let mut ops = Vec::new();
-    for (id, seals) in counted(&state.ring.keys()) {
+    let mut take = |id: KeyId, seals: u64| {
         let have = reserved.get(&id).copied().unwrap_or(0);
         if seals.saturating_add(BLOCK / 2) > have {
             let next = seals.saturating_add(BLOCK);
             reserved.insert(id, next);
             ops.push(Op::Put(meta_key(state.shard, &name(id)), next.to_be_bytes().to_vec().into()));
         }
+    };
+    let made = std::mem::take(&mut *state.made.lock());
+    made.into_iter().for_each(|id| take(id, 0));
+    if all {
+        counted(&state.ring.keys()).into_iter().for_each(|(id, seals)| take(id, seals));
     }
     ops
 }

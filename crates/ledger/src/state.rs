@@ -124,6 +124,8 @@ pub(crate) struct State {
     pub(crate) drops_done: AtomicU64,
     /// Seals reserved in the store, by key.
     pub(crate) reserved: Mutex<BTreeMap<KeyId, u64>>,
+    /// Keys that count their seals and were made since some were reserved.
+    pub(crate) made: Mutex<Vec<KeyId>>,
     /// Name of this ledger in checkpoints, read from its first entry.
     pub(crate) origin: OnceLock<Origin>,
     /// The store refused something for want of space and has not been seen with room since.
@@ -156,6 +158,7 @@ impl State {
             drops_asked: AtomicU64::new(0),
             drops_done: AtomicU64::new(0),
             reserved: Mutex::default(),
+            made: Mutex::default(),
             origin: OnceLock::new(),
             full: AtomicBool::new(false),
             sparing: AtomicBool::new(false),

@@ -31,35 +31,54 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail> {
     let alone_token = alone.ordinary_token()?;
     alone.fill(&alone_token, SECRETS)?;
 
-    let crowded = Aumbry::start(plan, "crowded", None)?;
-    let token = crowded.ordinary_token()?;
-    crowded.fill(&token, SECRETS)?;
-    let began = Instant::now();
-    let sessions = furnish(&crowded, plan.tenants)?;
-    report.figure(
-        "making a tenant, its owner and a first secret",
-        "ms",
-        Bound::None,
-        &[began.elapsed().as_secs_f64() * 1e3 / plan.tenants as f64],
-    );
-    std::thread::sleep(REST);
-    let mut over = |server: &Aumbry, when: &str| -> Result<(), Fail> {
-        let over = machine::rss_anon_mib(server.id())? - empty;
-        let name = format!("{} tenants, {when}: memory over an empty server", plan.tenants);
-        report.figure(&name, "MiB", Bound::AtMost(MEMORY_MIB), &[over]);
-        Ok(())
-    };
-    over(&crowded, "just made")?;
-    crowded.stop()?;
-    let crowded = Aumbry::start(plan, "crowded", core)?;
-    std::thread::sleep(REST);
-    over(&crowded, "after a start")?;
-    each_reads(&crowded, &sessions)?;
-    std::thread::sleep(REST);
-    over(&crowded, "each has read")?;
+    // What as many principals, sessions and secrets take that are all of one tenant is no cost of tenants.
+    let (together, _) = house(plan, report, Kind::Together, empty)?;
+    together.stop()?;
+    let (crowded, token) = house(plan, report, Kind::Apart, empty)?;
     neighbours(plan, report, (&alone, &alone_token), (&crowded, &token))?;
     alone.stop()?;
     crowded.stop()
+}
+
+/// Whose the principals are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Each is the owner of a tenant of its own.
+    Apart,
+    /// All are of one tenant.
+    Together,
+}
+
+/// Makes a server with that many principals, each with a session and a secret, and says what they take of its memory; gives it
+/// and the token of somebody whose reads are measured.
+fn house(plan: &Plan, report: &mut Report, kind: Kind, empty: f64) -> Result<(Aumbry, String), Fail> {
+    let core = plan.split.map(|(server, _)| server);
+    let (name, what, bound) = match kind {
+        Kind::Apart => ("crowded", format!("{} tenants", plan.tenants), Bound::AtMost(MEMORY_MIB)),
+        Kind::Together => ("together", format!("{} principals of one tenant", plan.tenants), Bound::None),
+    };
+    let server = Aumbry::start(plan, name, None)?;
+    let token = server.ordinary_token()?;
+    server.fill(&token, SECRETS)?;
+    let began = Instant::now();
+    let sessions = furnish(&server, plan.tenants, kind)?;
+    if kind == Kind::Apart {
+        let each = began.elapsed().as_secs_f64() * 1e3 / plan.tenants as f64;
+        report.figure("making a tenant, its owner and a first secret", "ms", Bound::None, &[each]);
+    }
+    let mut over = |server: &Aumbry, when: &str| -> Result<(), Fail> {
+        std::thread::sleep(REST);
+        let over = machine::rss_anon_mib(server.id())? - empty;
+        report.figure(&format!("{what}, {when}: memory over an empty server"), "MiB", bound, &[over]);
+        Ok(())
+    };
+    over(&server, "just made")?;
+    server.stop()?;
+    let server = Aumbry::start(plan, name, core)?;
+    over(&server, "after a start")?;
+    each_reads(&server, &sessions, kind)?;
+    over(&server, "each has read")?;
+    Ok((server, token))
 }
 
 /// Reads of a tenant's secrets where it is alone and where it has neighbours, in turn.
@@ -93,43 +112,58 @@ fn neighbours(plan: &Plan, report: &mut Report, alone: (&Aumbry, &str), crowded:
     Ok(())
 }
 
-/// Makes the tenants, each with an owner who logs in and writes a secret; gives the owners' session tokens.
-fn furnish(server: &Aumbry, count: u64) -> Result<Vec<String>, Fail> {
+/// Makes the principals, who log in and write a secret; gives their session tokens.
+fn furnish(server: &Aumbry, count: u64, kind: Kind) -> Result<Vec<String>, Fail> {
     let owner: Arc<str> = server.owner().into();
     by_makers(&server.peer, count, move |mut link, number| {
         let owner = Arc::clone(&owner);
         async move {
-            let name = tenant(number);
-            let make = json!({ "name": name });
-            let house = As { token: Some(&owner), tenant: None };
-            let made = call(&mut link, "POST", "/api/v1/tenants", house, &make).await?;
-            let login = json!({ "token": text(&made, "login")? });
-            let nobody = As { token: None, tenant: Some(&name) };
-            let session = call(&mut link, "POST", "/api/v1/sessions:login", nobody, &login).await?;
+            let (name, house) = (name(number), As { token: Some(&owner), tenant: None });
+            let session = match kind {
+                Kind::Apart => {
+                    let made = call(&mut link, "POST", "/api/v1/tenants", house, &json!({ "name": name })).await?;
+                    let login = json!({ "token": text(&made, "login")? });
+                    let nobody = As { token: None, tenant: Some(&name) };
+                    call(&mut link, "POST", "/api/v1/sessions:login", nobody, &login).await?
+                }
+                Kind::Together => {
+                    let principal = format!("/api/v1/principals/{name}");
+                    call(&mut link, "PUT", &principal, house, &json!({ "roles": ["owner"] })).await?;
+                    call(&mut link, "POST", "/api/v1/sessions", house, &json!({ "principal": name })).await?
+                }
+            };
             let token = text(&session, "token")?.to_owned();
             let value = json!({ "value": "v".repeat(1024) });
-            let theirs = As { token: Some(&token), tenant: Some(&name) };
-            call(&mut link, "PUT", "/api/v1/secrets/db/password", theirs, &value).await?;
+            call(&mut link, "PUT", &secret(&name, kind), theirs(&token, &name, kind), &value).await?;
             Ok((link, token))
         }
     })
 }
 
-fn tenant(number: u64) -> String {
+fn name(number: u64) -> String {
     format!("tenant-{number}")
 }
 
-/// Each tenant's owner reads its secret once.
-fn each_reads(server: &Aumbry, sessions: &[String]) -> Result<(), Fail> {
+fn secret(name: &str, kind: Kind) -> String {
+    match kind {
+        Kind::Apart => "/api/v1/secrets/db/password".to_owned(),
+        Kind::Together => format!("/api/v1/secrets/{name}/password"),
+    }
+}
+
+fn theirs<'a>(token: &'a str, name: &'a str, kind: Kind) -> As<'a> {
+    As { token: Some(token), tenant: (kind == Kind::Apart).then_some(name) }
+}
+
+/// Each reads its secret once.
+fn each_reads(server: &Aumbry, sessions: &[String], kind: Kind) -> Result<(), Fail> {
     let tokens: Arc<[String]> = sessions.into();
     let count = sessions.len() as u64;
     by_makers(&server.peer, count, move |mut link, number| {
         let tokens = Arc::clone(&tokens);
         async move {
-            let token = tokens.get(number as usize).ok_or("no such tenant")?;
-            let name = tenant(number);
-            let theirs = As { token: Some(token), tenant: Some(&name) };
-            call(&mut link, "GET", "/api/v1/secrets/db/password", theirs, &Value::Null).await?;
+            let (name, token) = (name(number), tokens.get(number as usize).ok_or("no such principal")?);
+            call(&mut link, "GET", &secret(&name, kind), theirs(token, &name, kind), &Value::Null).await?;
             Ok((link, String::new()))
         }
     })?;

@@ -167,7 +167,7 @@ impl Decider {
     ) -> Decision {
         let Some(snapshot) = self.snapshot(who.tenant) else { return Decision::deny(DenyReason::NotLoaded) };
         let known = Known::new(0, 0, who);
-        let installed = Installed { serial: 0, snapshot };
+        let installed = Installed { serial: 0, generation: 0, snapshot };
         if let Some(denied) = Decider::broken(&installed, &known, action) {
             return denied;
         }

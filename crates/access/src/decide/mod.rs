@@ -72,7 +72,7 @@ pub struct Decider {
 
 /// Whether an owner who asks from where this request does may still mend the policy, now and at any time. What would make it
 /// no is not to be put into force: nobody could take it back.
-pub fn owner_may_mend(snapshot: Snapshot, asks: &SessionFacts, name: &PolicyName, cx: &RequestContext) -> bool {
+pub fn owner_may_mend(snapshot: Arc<Snapshot>, asks: &SessionFacts, name: &PolicyName, cx: &RequestContext) -> bool {
     let mut owner = asks.clone();
     owner.roles = Arc::from([Box::from(OWNER)]);
     let mends = Resource::Policy(name.clone());
@@ -85,7 +85,7 @@ pub fn owner_may_mend(snapshot: Snapshot, asks: &SessionFacts, name: &PolicyName
         return false;
     }
     let trial = Decider::new();
-    trial.install(owner.tenant, Arc::new(snapshot));
+    trial.install(owner.tenant, 0, snapshot);
     trial.decide(&owner, Action::PolicyWrite, &mends, cx).is_allow()
 }
 
@@ -93,6 +93,8 @@ pub fn owner_may_mend(snapshot: Snapshot, asks: &SessionFacts, name: &PolicyName
 #[derive(Debug)]
 struct Installed {
     serial: u64,
+    /// The ledger position of the last change.
+    generation: u64,
     snapshot: Arc<Snapshot>,
 }
 
@@ -123,16 +125,16 @@ impl Decider {
 
     /// Puts a tenant's policies into force for every decision that begins afterwards.
     ///
-    /// Call it before answering the request that changed them. An older generation never replaces a newer one;
-    /// returns whether this one is in force now.
-    pub fn install(&self, tenant: TenantId, snapshot: Arc<Snapshot>) -> bool {
+    /// The generation is the ledger position of the last change. Call it before answering the request that made it. An
+    /// older one never replaces a newer one; returns whether this one is in force now.
+    pub fn install(&self, tenant: TenantId, generation: u64, snapshot: Arc<Snapshot>) -> bool {
         let _one_at_a_time = self.install.lock();
         let tenants = self.tenants.pin();
-        if tenants.get(&tenant).is_some_and(|now| now.snapshot.generation() > snapshot.generation()) {
+        if tenants.get(&tenant).is_some_and(|now| now.generation > generation) {
             return false;
         }
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        tenants.insert(tenant, Arc::new(Installed { serial, snapshot }));
+        tenants.insert(tenant, Arc::new(Installed { serial, generation, snapshot }));
         true
     }
 

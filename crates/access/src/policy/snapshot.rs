@@ -13,17 +13,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The policies of one tenant as of one generation: never changes, shared by every request that began under it.
+/// The policies of a tenant at one time: never changes, shared by every request that began under it.
 #[derive(Debug)]
 pub struct Snapshot {
-    generation: u64,
     statements: Vec<Arc<Statement>>,
     anybody: Shelf,
     entities: HashMap<Box<str>, Shelf>,
     roles: HashMap<Box<str>, Shelf>,
     broken: Vec<Arc<str>>,
     names_secrets: bool,
-    /// By candidates. Every tenant has such a map: an empty one costs next to nothing.
+    /// By candidates.
     plans: RwLock<HashMap<Box<[u32]>, Arc<Plan>>>,
     next_plan: AtomicU64,
 }
@@ -38,9 +37,8 @@ struct Shelf {
 }
 
 impl Snapshot {
-    pub(super) fn build(generation: u64, policies: &[Arc<ValidPolicy>], broken: Vec<Arc<str>>) -> Snapshot {
+    pub(super) fn build(policies: &[Arc<ValidPolicy>], broken: Vec<Arc<str>>) -> Snapshot {
         let mut snapshot = Snapshot {
-            generation,
             statements: Vec::new(),
             anybody: Shelf::default(),
             entities: HashMap::new(),
@@ -65,11 +63,6 @@ impl Snapshot {
             snapshot.statements.push(statement.clone());
         }
         snapshot
-    }
-
-    /// The ledger position of the change that made it.
-    pub fn generation(&self) -> u64 {
-        self.generation
     }
 
     /// How many statements it holds, built-in ones too.

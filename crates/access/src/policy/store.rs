@@ -10,7 +10,7 @@ use crate::limits::{POLICIES_MAX, STATEMENTS_MAX};
 use crate::name::PolicyName;
 use ledger::code::{self, Refusal};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A policy as shown to people.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -181,8 +181,13 @@ impl PolicyStore {
         built_in.chain(own).collect()
     }
 
-    /// The index over all policies as of `generation`: the ledger position of the last change.
-    pub fn snapshot(&self, generation: u64) -> Snapshot {
+    /// The index over all policies. Tenants that have none of their own share one.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        static BUILT_IN: LazyLock<Arc<Snapshot>> =
+            LazyLock::new(|| Arc::new(Snapshot::build(built_in::all(), Vec::new())));
+        if self.policies.is_empty() {
+            return Arc::clone(&BUILT_IN);
+        }
         let mut broken = Vec::new();
         let mut policies: Vec<Arc<ValidPolicy>> = built_in::all().to_vec();
         for (name, stored) in &self.policies {
@@ -191,7 +196,7 @@ impl PolicyStore {
                 Stored::Broken => broken.push(Arc::from(name.as_str())),
             }
         }
-        Snapshot::build(generation, &policies, broken)
+        Arc::new(Snapshot::build(&policies, broken))
     }
 }
 

@@ -7,7 +7,6 @@ use access::{
     RequestContext,
 };
 use access::{Resource, SessionFacts};
-use std::sync::Arc;
 
 const READ_TEAM1: &str =
     r#"permit (principal in Role::"reader", action == Action::"secret.read", resource in Path::"team1");"#;
@@ -224,7 +223,7 @@ fn pol_17_a_rule_of_one_tenant_never_applies_to_another() {
     let mut who = World::new().login("alice", &["reader"]);
     let decider = decider(&[READ_TEAM1]);
     let other = crypto::id::TenantId::from_bytes([8; 16]);
-    decider.install(other, Arc::new(PolicyStore::new().snapshot(1)));
+    decider.install(other, 1, PolicyStore::new().snapshot());
     assert!(may_read(&decider, &who, "team1/a"));
     who.tenant = other;
     assert!(!may_read(&decider, &who, "team1/a"));
@@ -246,9 +245,9 @@ fn pol_08_a_changed_policy_bites_at_once_and_an_older_generation_never_returns()
     let decider = decider(&[READ_TEAM1]);
     let old = decider.snapshot(TENANT).unwrap();
     assert!(may_read(&decider, &who, "team1/a"));
-    assert!(decider.install(TENANT, Arc::new(PolicyStore::new().snapshot(2))));
+    assert!(decider.install(TENANT, 2, PolicyStore::new().snapshot()));
     assert!(!may_read(&decider, &who, "team1/a"));
-    assert!(!decider.install(TENANT, old));
+    assert!(!decider.install(TENANT, 1, old));
     assert!(!may_read(&decider, &who, "team1/a"));
     decider.forget(TENANT);
     let own = Resource::System(Part::Sessions);
@@ -309,7 +308,7 @@ fn a_policy_this_build_cannot_read_denies_all_but_mending_it() {
     assert!(store.load(name.clone(), "forbid (principal, action, resource) when { context.gone };").is_some());
     assert!(store.list().iter().any(|listed| listed.broken));
     let decider = Decider::new();
-    decider.install(TENANT, Arc::new(store.snapshot(1)));
+    decider.install(TENANT, 1, store.snapshot());
     let mend = Resource::Policy(name.clone());
     assert!(decider.decide(&owner, Action::PolicyWrite, &mend, &here()).is_allow());
     assert!(!decider.decide(&reader, Action::PolicyWrite, &mend, &here()).is_allow());
@@ -320,7 +319,7 @@ fn a_policy_this_build_cannot_read_denies_all_but_mending_it() {
         assert_eq!(named, ["old"]);
     }
     store.remove(&name);
-    decider.install(TENANT, Arc::new(store.snapshot(2)));
+    decider.install(TENANT, 2, store.snapshot());
     assert!(may_read(&decider, &reader, "team1/a"));
 }
 

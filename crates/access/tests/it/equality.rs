@@ -190,7 +190,7 @@ fn compare(seed: u64, rounds: usize, requests: usize) -> Seen {
     let mut seen = Seen::default();
     for round in 0..rounds {
         let (store, texts) = random_policies(&mut dice, &entities, &mut seen);
-        assert!(decider.install(TENANT, Arc::new(store.snapshot(round as u64))));
+        assert!(decider.install(TENANT, round as u64, store.snapshot()));
         for _ in 0..requests {
             let (facts, cx) = (&who[dice.roll(who.len())], circumstances(&mut dice));
             let action = match dice.roll(3) {
@@ -262,7 +262,7 @@ fn a_role_forbid_is_never_missed_however_many_roles_there_are() {
             let mut store = PolicyStore::new();
             store.put(policy("p", "permit (principal, action, resource);")).unwrap();
             store.put(policy("f", &format!("forbid (principal in Role::\"{role}\", action, resource){tail}"))).unwrap();
-            decider.install(TENANT, Arc::new(store.snapshot(1)));
+            decider.install(TENANT, 1, store.snapshot());
             let cx = RequestContext { source_ip: [10, 0, 0, 1].into(), now: START, tls: true, cas: false };
             let decision = decider.decide(&who, Action::SecretRead, &secret("a/b/c"), &cx);
             assert!(matches!(decision, Decision::Deny { why: DenyReason::Forbidden, .. }), "{role}{tail}");

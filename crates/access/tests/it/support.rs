@@ -184,7 +184,7 @@ pub(crate) fn decider(texts: &[&str]) -> Decider {
     for (index, text) in texts.iter().enumerate() {
         store.put(policy(&format!("p{index}"), text)).unwrap();
     }
-    assert!(decider.install(TENANT, Arc::new(store.snapshot(1))));
+    assert!(decider.install(TENANT, 1, store.snapshot()));
     decider
 }
 

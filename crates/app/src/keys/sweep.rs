@@ -5,8 +5,9 @@ use crate::app::App;
 use crate::authenticate::damaged;
 use crate::limits::SWEEP_KEYS_MAX;
 use crate::walk::{Found, Frame, Order, Walk};
+use crypto::WallMs;
 use crypto::id::TenantId;
-use ledger::{Actor, Command, Path, Prefix, Purpose, Refusal, StoredIntent, Unit, ValueRef};
+use ledger::{Actor, Command, Path, Prefix, Refusal, StoredIntent, Unit, ValueRef};
 use secrets::command::{OpenedKey, Rewrap};
 use secrets::{KEY_KIND, Secret};
 use std::time::Duration;
@@ -31,13 +32,13 @@ pub async fn run_due(app: &App) -> Result<usize, Refusal> {
 
 /// Asks for a rotation of every tenant key older than this that is not rotating now. Answers how many.
 pub async fn schedule(app: &App, every: Duration) -> Result<usize, Refusal> {
-    let now = app.now();
+    let ledger = &app.parts().ledger;
+    let every = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
     let mut asked = 0usize;
-    for key in app.parts().ledger.keys() {
-        let due = key.current && matches!(key.purpose, Purpose::Tenant) && key.created.saturating_add(every) <= now;
-        let rotating = read(&app.parts().ledger, key.tenant).await?.is_some_and(|rotation| rotation.finished.is_none());
-        if due && !rotating {
-            submit(app, key.tenant, vec![Box::new(Request { scope: Scope::Tenant })]).await?;
+    for tenant in ledger.tenants_with_key_of(WallMs(app.now().0.saturating_sub(every))) {
+        let rotating = read(ledger, tenant).await?.is_some_and(|rotation| rotation.finished.is_none());
+        if !rotating {
+            submit(app, tenant, vec![Box::new(Request { scope: Scope::Tenant })]).await?;
             asked = asked.saturating_add(1);
         }
     }

@@ -147,7 +147,7 @@ fn mendable(grant: &Authorized, store: &PolicyStore, changes: &[PolicyChange]) -
     let pairs: Vec<_> = changes.iter().map(|change| (change.name.clone(), change.policy.clone())).collect();
     let trial = store.with(&pairs)?;
     for change in changes.iter().filter(|change| change.policy.is_some()) {
-        if !owner_may_mend(trial.snapshot(0), &grant.facts, &change.name, &grant.circumstances) {
+        if !owner_may_mend(trial.snapshot(), &grant.facts, &change.name, &grant.circumstances) {
             let why = "with it the owner could not mend policies any more, from where you are, now or at some time; name the \
                        acts or the folder, not `policy.write`";
             return Err(Refusal::new(&POLICY_INVALID, why));
@@ -163,7 +163,7 @@ pub(crate) async fn holds(grant: &Authorized, name: &PolicyName) -> bool {
 }
 
 fn install(decider: &Decider, tenant: TenantId, store: &PolicyStore, generation: u64) {
-    decider.install(tenant, Arc::new(store.snapshot(generation)));
+    decider.install(tenant, generation, store.snapshot());
 }
 
 async fn load(ledger: &Ledger, tenant: TenantId) -> Result<(PolicyStore, u64), Refusal> {

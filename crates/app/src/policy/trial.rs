@@ -76,7 +76,7 @@ impl Judge {
     /// Over these, whatever is in force.
     fn over(grant: &Authorized, store: &PolicyStore) -> Judge {
         let decider = Decider::new();
-        decider.install(grant.tenant(), Arc::new(store.snapshot(0)));
+        decider.install(grant.tenant(), 0, store.snapshot());
         Judge { decider: Arc::new(decider) }
     }
 

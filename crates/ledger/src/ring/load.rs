@@ -3,10 +3,10 @@
 use super::{AnyKey, Keys, Purpose, RingRow, damaged};
 use crate::code::{self, Refusal};
 use crate::state::storage_refusal;
+use bytes::Bytes;
 use crypto::aead::{Aad, Header, Key};
 use crypto::id::TenantId;
 use crypto::seam::Seal;
-use std::collections::HashMap;
 use std::sync::Arc;
 use storage::{BatchId, BatchNumber, Key as StoreKey, Kind, LIMITS, Place, Shard, Storage};
 
@@ -15,9 +15,24 @@ type Placed = (TenantId, Place, RingRow);
 
 /// Loads every key. Errors: `seal.invalid` when the seal opens no root, `storage.damaged` naming the bad row.
 pub(crate) async fn load(storage: &dyn Storage, shard: Shard, seal: &dyn Seal) -> Result<Keys, Refusal> {
-    let rows = committed_rows(storage, StoreKey::new(Kind::Ring, shard, Vec::new())).await?;
     let mut keys = Keys::default();
-    open_roots(&rows, seal, &mut keys)?;
+    open_roots(&house_rows(storage, shard).await?, seal, &mut keys)?;
+    let mut rows = Rows::new(storage, StoreKey::new(Kind::Ring, shard, Vec::new()));
+    // Rows of a tenant lie together. One tenant's are opened and gone before the next one's are read: there may be many.
+    let mut group: Vec<Placed> = Vec::new();
+    while let Some(row) = rows.next().await? {
+        if group.last().is_some_and(|last| last.0 != row.0) {
+            open_group(&group, &mut keys)?;
+            group.clear();
+        }
+        group.push(row);
+    }
+    open_group(&group, &mut keys)?;
+    Ok(keys)
+}
+
+/// Opens the keys of one tenant.
+fn open_group(rows: &[Placed], keys: &mut Keys) -> Result<(), Refusal> {
     for (tenant, place, row) in rows.iter().filter(|(_, _, row)| row.purpose == Purpose::Tenant) {
         let wrapped_by = header(row)?;
         let Some(root) = keys.roots.iter().find(|held| held.id == wrapped_by) else { continue };
@@ -35,17 +50,25 @@ pub(crate) async fn load(storage: &dyn Storage, shard: Shard, seal: &dyn Seal) -
             .map_err(|error| damaged(&name(*tenant, row), &error))?;
         keys.hold(*tenant, row.id, row.created, *place, key);
     }
-    every_key_opened(&rows, &keys)?;
-    Ok(keys)
+    every_key_opened(rows, keys)
 }
 
 /// The wrapped root keys as the seal made them, the newest last; none where nothing is stored yet. Opens nothing.
 ///
 /// Errors: `storage.damaged`, `storage.unavailable`.
 pub async fn wrapped_roots(storage: &dyn Storage, shard: Shard) -> Result<Vec<Vec<u8>>, Refusal> {
-    let prefix = StoreKey::new(Kind::Ring, shard, TenantId::SYSTEM.as_bytes().to_vec());
-    let rows = committed_rows(storage, prefix).await?;
+    let rows = house_rows(storage, shard).await?;
     Ok(rows.into_iter().filter(|(_, _, row)| row.purpose == Purpose::Root).map(|(_, _, row)| row.wrapped).collect())
+}
+
+/// The rows of the reserved tenant, roots among them.
+async fn house_rows(storage: &dyn Storage, shard: Shard) -> Result<Vec<Placed>, Refusal> {
+    let prefix = StoreKey::new(Kind::Ring, shard, TenantId::SYSTEM.as_bytes().to_vec());
+    let (mut rows, mut all) = (Rows::new(storage, prefix), Vec::new());
+    while let Some(row) = rows.next().await? {
+        all.push(row);
+    }
+    Ok(all)
 }
 
 fn open_roots(rows: &[Placed], seal: &dyn Seal, keys: &mut Keys) -> Result<(), Refusal> {
@@ -85,36 +108,47 @@ fn every_key_opened(rows: &[Placed], keys: &Keys) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// All ring rows whose batch was committed; rows of lost attempts are no part of the ring.
-async fn committed_rows(storage: &dyn Storage, prefix: StoreKey) -> Result<Vec<Placed>, Refusal> {
-    let shard = prefix.shard();
-    let mut rows = Vec::new();
-    let mut batches: HashMap<BatchNumber, Option<BatchId>> = HashMap::new();
-    let mut after = None;
-    loop {
-        let page = storage.scan(prefix.clone(), after.take(), LIMITS.page_max).await.map_err(storage_refusal)?;
-        let full = page.len() == LIMITS.page_max;
-        after = page.last().map(|(key, _)| key.clone());
-        for (key, value) in page {
-            let (tenant, place) = parse_key(key.rest())?;
-            let committed = match batches.get(&place.number) {
-                Some(id) => *id,
-                None => {
-                    let found = storage.tail(shard, place.number, 1).await.map_err(storage_refusal)?;
-                    let id = found.first().filter(|batch| batch.number == place.number).map(|batch| batch.id);
-                    batches.insert(place.number, id);
-                    id
+/// Ring rows whose batch was committed, in the order of the store; rows of lost attempts are no part of the ring.
+struct Rows<'a> {
+    storage: &'a dyn Storage,
+    prefix: StoreKey,
+    page: std::vec::IntoIter<(StoreKey, Bytes)>,
+    /// Where the next page begins; none when there is none.
+    after: Option<Option<StoreKey>>,
+    /// The batch that was looked for last: its rows mostly follow each other.
+    batch: Option<(BatchNumber, Option<BatchId>)>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(storage: &'a dyn Storage, prefix: StoreKey) -> Rows<'a> {
+        Rows { storage, prefix, page: Vec::new().into_iter(), after: Some(None), batch: None }
+    }
+
+    async fn next(&mut self) -> Result<Option<Placed>, Refusal> {
+        loop {
+            for (key, value) in self.page.by_ref() {
+                let (tenant, place) = parse_key(key.rest())?;
+                let committed = match self.batch {
+                    Some((number, id)) if number == place.number => id,
+                    _ => {
+                        let found =
+                            self.storage.tail(self.prefix.shard(), place.number, 1).await.map_err(storage_refusal)?;
+                        found.first().filter(|batch| batch.number == place.number).map(|batch| batch.id)
+                    }
+                };
+                self.batch = Some((place.number, committed));
+                if committed == Some(place.id) {
+                    let row = RingRow::decode(&value).map_err(|why| {
+                        Refusal::new(&code::STORAGE_DAMAGED, format!("ring row of tenant {tenant}: {why}"))
+                    })?;
+                    return Ok(Some((tenant, place, row)));
                 }
-            };
-            if committed == Some(place.id) {
-                let row = RingRow::decode(&value).map_err(|why| {
-                    Refusal::new(&code::STORAGE_DAMAGED, format!("ring row of tenant {tenant}: {why}"))
-                })?;
-                rows.push((tenant, place, row));
             }
-        }
-        if !full {
-            return Ok(rows);
+            let Some(after) = self.after.take() else { return Ok(None) };
+            let page = self.storage.scan(self.prefix.clone(), after, LIMITS.page_max).await.map_err(storage_refusal)?;
+            self.after =
+                if page.len() == LIMITS.page_max { page.last().map(|(key, _)| Some(key.clone())) } else { None };
+            self.page = page.into_iter();
         }
     }
 }

@@ -19,7 +19,7 @@ use crypto::aead::{CheckpointKey, Key, LogKey, NameKey, OpenError, RootKey, Stat
 use crypto::id::{KeyId, TenantId};
 use crypto::seam::WallMs;
 use parking_lot::RwLock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use storage::Place;
@@ -132,23 +132,17 @@ impl Keys {
         }
     }
 
-    /// When a key was made, if it is held.
-    pub(crate) fn created(&self, id: KeyId) -> Option<WallMs> {
-        fn find<K>(list: &[Held<K>], id: KeyId) -> Option<WallMs> {
-            list.iter().find(|held| held.id == id).map(|held| held.created)
+    /// When each key was made.
+    pub(crate) fn ages(&self) -> HashMap<KeyId, WallMs> {
+        fn of<K>(list: &[Held<K>]) -> impl Iterator<Item = (KeyId, WallMs)> {
+            list.iter().map(|held| (held.id, held.created))
         }
-        find(&self.roots, id).or_else(|| {
-            self.tenants.values().find_map(|held| {
-                let single = |id| {
-                    let name = held.name.iter().find(|h| h.id == id).map(|h| h.created);
-                    name.or_else(|| held.checkpoint.iter().find(|h| h.id == id).map(|h| h.created))
-                };
-                find(&held.tenant, id)
-                    .or_else(|| find(&held.log, id))
-                    .or_else(|| find(&held.state, id))
-                    .or_else(|| single(id))
-            })
-        })
+        let below = self.tenants.values().flat_map(|held| {
+            let names = held.name.iter().map(|held| (held.id, held.created));
+            let signers = held.checkpoint.iter().map(|held| (held.id, held.created));
+            of(&held.tenant).chain(of(&held.log)).chain(of(&held.state)).chain(names).chain(signers)
+        });
+        of(&self.roots).chain(below).collect()
     }
 
     pub(crate) fn root(&self) -> Result<&Held<Key<RootKey>>, Refusal> {
@@ -200,6 +194,8 @@ fn insert<K>(list: &mut Vec<Held<K>>, held: Held<K>) {
         Some(other) if other.place < held.place => *other = held,
         Some(_) => {}
         None => {
+            // Mostly there is one, and many tenants.
+            list.reserve_exact(1);
             list.push(held);
             list.sort_by_key(|held| (held.created, held.place));
         }

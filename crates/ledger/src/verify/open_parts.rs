@@ -12,9 +12,9 @@ use crate::state::State;
 use crate::tree::{Mark, Tree};
 use crate::unit::{PointedValue, Rules};
 use crate::value::ValueRef;
-use crypto::id::TenantId;
-use crypto::seam::Seal;
-use std::collections::BTreeSet;
+use crypto::id::{KeyId, TenantId};
+use crypto::seam::{Seal, WallMs};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use storage::{BatchNumber, Kind, Shard, Storage, StoredBatch};
 
@@ -54,6 +54,7 @@ fn count(n: usize) -> u64 {
 
 /// Evolves records from entries up to a batch, or to the head.
 async fn replay(state: &State, book: &RuleBook, upto: Option<BatchNumber>) -> Result<(), Stop> {
+    let ages = state.ring.keys().ages();
     loop {
         let from = state.head().batch.next();
         if upto.is_some_and(|upto| from > upto) {
@@ -67,7 +68,7 @@ async fn replay(state: &State, book: &RuleBook, upto: Option<BatchNumber>) -> Re
             if upto.is_some_and(|upto| stored.number > upto) {
                 return Ok(());
             }
-            check_times(state, &stored)?;
+            check_times(state, &ages, &stored)?;
             let built = absorb::read(state, book, &stored, state.head().size).await?;
             let mut overlay = state.overlay.write();
             overlay.take(built);
@@ -77,7 +78,7 @@ async fn replay(state: &State, book: &RuleBook, upto: Option<BatchNumber>) -> Re
 }
 
 /// The clear times of a batch and of the keys it made against the sealed ones.
-fn check_times(state: &State, stored: &StoredBatch) -> Result<(), Stop> {
+fn check_times(state: &State, ages: &HashMap<KeyId, WallMs>, stored: &StoredBatch) -> Result<(), Stop> {
     let row = BatchRow::decode(&stored.row).map_err(|why| bad(format!("batch {}", stored.number.0), why.0))?;
     for (entry, index) in row.entries.iter().zip(row.first..) {
         let (_, fact) = absorb::open_entry(state, index, entry)?;
@@ -89,7 +90,7 @@ fn check_times(state: &State, stored: &StoredBatch) -> Result<(), Stop> {
         }
         let event = HouseEvent::decode(&fact.body).map_err(|why| bad(format!("entry {index}"), why.0))?;
         if let HouseEvent::Key { id, purpose, created_ms } = event
-            && state.ring.keys().created(id).is_some_and(|created| created.0 != created_ms)
+            && ages.get(&id).is_some_and(|created| created.0 != created_ms)
         {
             return Err(bad(format!("ring key {id} ({purpose:?})"), "its time is not that of its entry"));
         }
