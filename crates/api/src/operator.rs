@@ -150,6 +150,27 @@ pub struct Ceremony {
     pub advice: Option<String>,
 }
 
+/// The ceremony that is under way, if one is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Ceremonies {
+    /// At most one.
+    pub items: Vec<UnderWay>,
+}
+
+/// A ceremony under way, without the nonce that those who go on with it have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnderWay {
+    /// Which kind of seal there is to be.
+    pub to: SealKind,
+    /// How far it is.
+    pub phase: Phase,
+    /// Entity id of who began it.
+    pub by: String,
+    /// The shares that are wanted next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<Gathered>,
+}
+
 /// Names a ceremony.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

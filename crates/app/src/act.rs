@@ -126,6 +126,8 @@ acts! {
     LEDGER_ENTRIES = "ledger.entries", [LedgerEntries, LedgerRead], Read;
     /// Query the access log.
     ACCESS_READ = "access.read", [AccessRead], Read;
+    /// See the segments of the access log, which hold rows of every tenant.
+    ACCESS_SEGMENTS = "access.segments", [AccessRead], Read, cluster;
     /// See keys and rotation.
     KEY_READ = "key.read", [KeyRead], Read;
     /// Rotate the tenant's keys.
@@ -170,6 +172,8 @@ acts! {
     OPERATOR_SEAL = "operator.seal", [SealAdmin], Change, cluster, urgent;
     /// Begin to replace the seal's key by a new set of shares, or by a file.
     OPERATOR_REKEY = "operator.rekey", [SealAdmin], Change, cluster, urgent;
+    /// See the ceremony that is under way.
+    OPERATOR_CEREMONIES = "operator.ceremonies", [SealAdmin], Read, cluster;
     /// Give a share to a ceremony.
     OPERATOR_GIVE = "operator.give", [SealAdmin], Change, cluster, urgent;
     /// Give a ceremony up.
@@ -474,6 +478,11 @@ impl Act {
         Act::system(&ACCESS_READ, Part::Access)
     }
 
+    /// See the segments of the access log.
+    pub fn access_segments() -> Act {
+        Act::system(&ACCESS_SEGMENTS, Part::Access)
+    }
+
     /// Query the access log about one secret.
     pub fn access_read_secret(path: Path) -> Act {
         Act::of(&ACCESS_READ, Resource::Secret(path))
@@ -597,6 +606,11 @@ impl Act {
     /// Begin to replace the seal's key.
     pub fn operator_rekey() -> Act {
         Act::system(&OPERATOR_REKEY, Part::Seal)
+    }
+
+    /// See the ceremony that is under way.
+    pub fn operator_ceremonies() -> Act {
+        Act::system(&OPERATOR_CEREMONIES, Part::Seal)
     }
 
     /// Give a share to a ceremony.

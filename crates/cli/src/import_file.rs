@@ -55,6 +55,9 @@ pub(crate) struct Exported {
 /// Errors: `Invalid`, naming the item by its place, never anything of a value.
 pub(crate) fn read(text: &SecretText, format: Format, prefix: &str, file: &str) -> Result<Vec<ImportItem>, Error> {
     let text = text.expose();
+    if format != Format::Vault {
+        folder(prefix)?;
+    }
     let mut items = match format {
         Format::Json => pairs(text, file)?.into_iter().map(|(path, value)| item(path, value)).collect(),
         Format::Env => {
@@ -72,6 +75,17 @@ pub(crate) fn read(text: &SecretText, format: Format, prefix: &str, file: &str) 
         })?;
     }
     Ok(items)
+}
+
+/// Refuses a prefix that would run into the names behind it.
+fn folder(prefix: &str) -> Result<(), Error> {
+    match prefix.is_empty() || prefix.ends_with('/') {
+        true => Ok(()),
+        false => {
+            let hint = format!("end it with a slash: --prefix {prefix}/");
+            Err(fault::invalid(format!("the prefix `{prefix}` is no folder"), &hint))
+        }
+    }
 }
 
 fn item(path: String, value: Value) -> ImportItem {
@@ -133,6 +147,7 @@ fn pairs(text: &str, file: &str) -> Result<Vec<(String, Value)>, Error> {
 fn vault(text: &str, prefix: &str, file: &str) -> Result<Vec<ImportItem>, Error> {
     let members = pairs(text, file)?;
     if !members.iter().any(|(name, _)| name == "request_id") {
+        folder(prefix)?;
         let mut items = Vec::new();
         tree("", members, file, &mut items)?;
         return Ok(items);
@@ -253,5 +268,8 @@ mod tests {
         }
         let deep = format!("{}{}", "{\"a\":".repeat(40), "1".to_owned() + &"}".repeat(40));
         assert!(read(&deep, Format::Vault, "").is_err());
+        for (text, format) in [(r#"{"a":"x"}"#, Format::Json), (r#"{"A":{"k":"x"}}"#, Format::Vault)] {
+            assert!(read(text, format, "team").unwrap_err().hint.contains("--prefix team/"));
+        }
     }
 }

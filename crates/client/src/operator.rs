@@ -1,6 +1,6 @@
 //! Calls about the shares of the seal's key.
 
-use api::operator::{Cancel, Cancelled, Ceremony, GiveShare, HandedOut, Rekey, Sealed, Split, Unsealed};
+use api::operator::{Cancel, Cancelled, Ceremonies, Ceremony, GiveShare, HandedOut, Rekey, Sealed, Split, Unsealed};
 use reqwest::Method;
 
 use crate::transport::Target;
@@ -36,6 +36,11 @@ impl Operator<'_> {
     /// Begins to replace the seal's key.
     pub async fn rekey(&self, message: &Rekey) -> Result<Ceremony, Error> {
         self.0.change(Method::POST, Target::noun("operator:rekey"), Some(message)).await
+    }
+
+    /// The ceremony that is under way, if one is.
+    pub async fn ceremonies(&self) -> Result<Ceremonies, Error> {
+        self.0.fetch(Target::noun("ceremonies")).await
     }
 
     /// Gives a share to a ceremony.

@@ -127,6 +127,8 @@ codes! {
     REQUEST_HEADERS_TOO_LARGE = "request.headers_too_large", Invalid, 431, "send fewer or shorter headers";
     /// A media type or encoding the route does not take.
     REQUEST_MEDIA_TYPE = "request.media_type", Invalid, 415, "send application/json, or application/octet-stream where the route takes raw bytes";
+    /// A route that is shown to other networks only.
+    REQUEST_ELSEWHERE = "request.elsewhere", Denied, 403, "ask from a network of `doors.rest.metrics`, or have yours added there";
     /// A verb the route does not have.
     REQUEST_METHOD = "request.method", Invalid, 405, "use one of the verbs in the Allow header";
     /// A route that does not exist.
@@ -182,7 +184,7 @@ codes! {
     /// No such session, or not one of the caller's.
     SESSION_NOT_FOUND = "session.not_found", NotFound, 404, "list your own session with `aumbry session show`";
     /// A duration that is not allowed.
-    SESSION_INVALID = "session.invalid", Invalid, 400, "give a duration such as \"15m\" within the maximum";
+    SESSION_INVALID = "session.invalid", Invalid, 400, "correct the field named; a duration is like \"15m\"";
     /// More than the session it comes from has.
     SESSION_BEYOND = "session.beyond", Denied, 403, "ask for what your own session has, or less";
     /// A session that derives none.
@@ -212,7 +214,7 @@ codes! {
     /// A second first start.
     AUTH_ALREADY_SET_UP = "auth.already_set_up", Conflict, 409, "log in as the owner; an operator of the host can mint a login";
     /// No such tenant for this caller.
-    TENANT_NOT_FOUND = "tenant.not_found", NotFound, 404, "name a tenant you belong to in Aumbry-Tenant";
+    TENANT_NOT_FOUND = "tenant.not_found", NotFound, 404, "name a tenant you belong to in Aumbry-Tenant; who runs the house sees all with `aumbry tenant list`";
     /// A tenant in which nothing may be done for now.
     TENANT_SUSPENDED = "tenant.suspended", Denied, 403, "ask whoever runs the house to resume the tenant";
     /// A tenant that is being emptied.
@@ -221,8 +223,10 @@ codes! {
     TENANT_TAKEN = "tenant.taken", Conflict, 409, "choose another name; `aumbry tenant list` shows those taken";
     /// A tenant that cannot be made or changed so.
     TENANT_INVALID = "tenant.invalid", Invalid, 400, "correct the field named";
-    /// A tenant that has or asks for all it may.
-    TENANT_QUOTA = "tenant.quota", Limited, 429, "remove something, slow down, or ask whoever runs the house for more";
+    /// A tenant that asks as often as it may.
+    TENANT_QUOTA = "tenant.quota", Limited, 429, "slow down, or ask whoever runs the house for more";
+    /// A tenant that has all it may.
+    TENANT_FULL = "tenant.full", Denied, 403, "destroy what is not needed, or ask whoever runs the house for more";
     /// Documents that cannot be applied.
     APPLY_INVALID = "apply.invalid", Invalid, 400, "correct the document named; nothing was applied";
     /// No such operation for this caller.

@@ -161,6 +161,7 @@ fn listener_limits(config: &Config) -> Limits {
 fn door_settings(config: &Config) -> Settings {
     Settings {
         trusted_proxies: config.server.trusted_proxies.0.clone(),
+        metrics: config.rest.metrics.0.clone(),
         secrets: config.rest.secrets,
         limits: rest::Limits {
             requests_max: usize::try_from(config.limits.requests_max).unwrap_or(usize::MAX),

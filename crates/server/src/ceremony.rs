@@ -5,7 +5,7 @@ use crate::operator::{gathered, handed_out, turning};
 use crate::seal::recovery::Plan;
 use crate::seal::{Found, KeyFileSeal, SharesSeal};
 use crate::warden::{InForce, Warden};
-use api::operator::{Cancel, Cancelled, Ceremony, GiveShare, Phase, Rekey, SealKind, Split};
+use api::operator::{Cancel, Cancelled, Ceremony, GiveShare, Phase, Rekey, SealKind, Split, UnderWay};
 use app::code::{BUG, REQUEST_INVALID, SEAL_CEREMONY, SEAL_INVALID, SEAL_KIND, SEAL_SHARE};
 use app::{Authorized, Refusal};
 use crypto::SecretBytes;
@@ -90,6 +90,19 @@ impl Warden {
         };
         *place = Some(Running { nonce, by, to: rekey.to, split, stage, last: now });
         Ok(answer)
+    }
+
+    /// The ceremony that is under way.
+    pub(crate) fn under_way(&self) -> Option<UnderWay> {
+        let now = self.ground.seams.clock.monotonic();
+        let place = self.ceremony.lock();
+        let running = place.as_ref().filter(|running| now.saturating_sub(running.last) <= IDLE_MAX)?;
+        let (phase, wanted) = match &running.stage {
+            Stage::Current(gathering) => (Phase::Current, Some(gathered(gathering))),
+            Stage::Fresh(gathering) => (Phase::Fresh, Some(gathered(gathering))),
+            Stage::Committing => (Phase::Fresh, None),
+        };
+        Some(UnderWay { to: running.to, phase, by: running.by.to_string(), wanted })
     }
 
     /// Gives a share to the ceremony that it names. The last one of the new set, or where there is to be a file of the old

@@ -116,7 +116,13 @@ fn with_text(beside: &Path, mut document: Document) -> Result<Document, FileErro
     let Some(name) = spec.remove("file") else { return Ok(document) };
     let wrong = || FileError::new(beside, "a policy has either `text` or `file`, the name of a file beside");
     let name = name.as_str().filter(|_| !spec.contains_key("text")).ok_or_else(wrong)?;
-    let text = text(&beside.parent().unwrap_or(Path::new("")).join(name))?;
+    let folder = beside.parent().unwrap_or(Path::new("")).join(".");
+    let file = folder.join(name);
+    let whole = |path: &Path| path.canonicalize().map_err(|error| FileError::io(path, &error));
+    if !whole(&file)?.starts_with(whole(&folder)?) {
+        return Err(FileError::new(beside, "names a policy's `file` outside its own folder"));
+    }
+    let text = text(&file)?;
     spec.insert("text".to_owned(), text.into());
     Ok(document)
 }
@@ -167,6 +173,12 @@ mod tests {
         std::fs::write(folder.path().join("p.cedar"), "permit (principal, action, resource);").unwrap();
         assert_eq!(names(folder.path()), ["principal a", "policy p"]);
         assert_eq!(read(folder.path()).unwrap()[1].spec["text"], "permit (principal, action, resource);");
+        std::fs::remove_file(folder.path().join("p.cedar")).unwrap();
+        let (elsewhere, other) = written("x.cedar", "permit (principal, action, resource);");
+        std::os::unix::fs::symlink(&other, folder.path().join("p.cedar")).unwrap();
+        let told = read(folder.path()).unwrap_err().to_string();
+        assert!(told.contains("outside its own folder"), "{told}");
+        drop(elsewhere);
         std::fs::remove_file(folder.path().join("p.cedar")).unwrap();
         assert!(read(folder.path()).is_err());
     }

@@ -9,8 +9,8 @@ use crate::warden::{Handed, InForce, Now, Place, Shut, Warden};
 use api::Class;
 use api::operator::{Gathered, GiveShare, HandedOut, HandedShare, Sealed, Split, Unsealed};
 use app::code::{
-    BUG, ENTROPY_FAILED, REQUEST_INVALID, SEAL_INITIALISED, SEAL_INVALID, SEAL_KIND, SEAL_OPEN, SEAL_SEALED,
-    SEAL_SHARE, SEAL_SHARES_INVALID, STORAGE_DAMAGED, STORAGE_UNAVAILABLE,
+    BUG, ENTROPY_FAILED, REQUEST_INVALID, SEAL_CEREMONY, SEAL_INITIALISED, SEAL_INVALID, SEAL_KIND, SEAL_OPEN,
+    SEAL_SEALED, SEAL_SHARE, SEAL_SHARES_INVALID, STORAGE_DAMAGED, STORAGE_UNAVAILABLE,
 };
 use app::{App, Refusal};
 use crypto::age;
@@ -55,7 +55,7 @@ impl Warden {
 
     /// Takes one share; with enough of them the server is open when this returns.
     ///
-    /// Errors: `seal.share` says which share and why; `seal.open`, `seal.sealed`; `seal.invalid`, `storage.*` when the
+    /// Errors: `seal.share` says which share and why; `seal.ceremony` for a nonce of another beginning; `seal.open`, `seal.sealed`; `seal.invalid`, `storage.*` when the
     /// shares were enough and the store does not open all the same. What was accepted before stays, but for the last.
     pub(crate) async fn unseal(self: &Arc<Warden>, give: GiveShare) -> Result<Unsealed, Refusal> {
         let now = self.ground.seams.clock.monotonic();
@@ -65,8 +65,11 @@ impl Warden {
                 None => return Err(Refusal::new(&SEAL_OPEN, "the server is not sealed")),
                 Some(Shut::Turning) => return Err(turning()),
                 Some(Shut::Unbegun(None)) => return Err(Refusal::new(&SEAL_SEALED, UNBEGUN)),
-                Some(Shut::Unbegun(Some(handed))) => &mut handed.gathering,
-                Some(Shut::Wanting(gathering)) => gathering,
+                Some(Shut::Unbegun(Some(handed))) if give.nonce.as_ref().is_none_or(|nonce| *nonce == handed.nonce) => {
+                    &mut handed.gathering
+                }
+                Some(Shut::Wanting(gathering)) if give.nonce.is_none() => gathering,
+                Some(_) => return Err(Refusal::new(&SEAL_CEREMONY, "no beginning with this nonce is under way")),
             };
             gathering.expire(now, IDLE_MAX);
             match gathering.give(give.share.expose(), now) {
@@ -81,10 +84,7 @@ impl Warden {
             }
         };
         drop(give.share);
-        let mine = match &before {
-            Some(Shut::Unbegun(Some(handed))) => give.nonce.as_deref() == Some(&handed.nonce),
-            _ => false,
-        };
+        let mine = give.nonce.is_some();
         let warden = Arc::clone(self);
         // Whoever sent the last share may go away meanwhile.
         let opening = tokio::spawn(async move {

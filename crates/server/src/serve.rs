@@ -2,7 +2,7 @@
 
 use crate::build::{Seams, build};
 use crate::config::{self, ConfigError, Environment, Given, Loaded, LogFormat, LogLevel};
-use crate::initialise::initialise;
+use crate::initialise::{documents, initialise};
 use crate::login::leave_login;
 use crate::places::Places;
 use crate::run::{Built, Ended};
@@ -99,6 +99,7 @@ pub fn serve(options: ServeOptions) -> Result<(), ServeError> {
         return Err(ServeError { what, hint, class: Class::Invalid, code: "serve.configuration" });
     }
     if options.check_config {
+        documents(&loaded.config)?;
         return say("the configuration is good\n");
     }
     // A runtime cannot be started inside another: the server gets a thread of its own.

@@ -6,7 +6,9 @@ use crate::household::Inside;
 use crate::listener::Connections;
 use crate::operator::{IDLE_MAX, UNBEGUN, gathered};
 use crate::warden::{InForce, Now, Shut, Warden};
-use api::operator::{Cancel, Cancelled, Ceremony, Gathered, GiveShare, HandedOut, Rekey, Sealed, Split, Unsealed};
+use api::operator::{
+    Cancel, Cancelled, Ceremonies, Ceremony, Gathered, GiveShare, HandedOut, Rekey, Sealed, Split, Unsealed,
+};
 use api::status::Seal;
 use app::code::{SEAL_INVALID, SEAL_KIND, SEAL_SEALED};
 use app::{Arrival, Authorized, Refusal};
@@ -163,6 +165,10 @@ impl Surroundings for House {
     fn begin_rekey(&self, grant: Authorized, rekey: Rekey) -> BoxFuture<'static, Result<Ceremony, Refusal>> {
         let warden = Arc::clone(&self.warden);
         Box::pin(async move { warden.begin_rekey(grant.facts().entity, rekey) })
+    }
+
+    fn ceremonies(&self) -> Ceremonies {
+        Ceremonies { items: self.warden.under_way().into_iter().collect() }
     }
 
     fn give(&self, grant: Authorized, share: GiveShare) -> BoxFuture<'static, Result<Ceremony, Refusal>> {

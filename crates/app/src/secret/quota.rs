@@ -6,7 +6,7 @@ use crate::grant::Authorized;
 use crate::limits::TENANTS_KNOWN_MAX;
 use crate::walk::{Found, Frame, Order, Walk};
 use crypto::id::TenantId;
-use ledger::code::TENANT_QUOTA;
+use ledger::code::TENANT_FULL;
 use ledger::{Path, Prefix, Refusal};
 use quick_cache::sync::Cache;
 use secrets::Secret;
@@ -43,7 +43,7 @@ impl Counts {
 
 /// Refuses writes that would make more secrets than the tenant may have. Costs nothing where there is no limit.
 ///
-/// Secrets that were destroyed count for up to a minute. Errors: `tenant.quota` (nothing happened).
+/// Secrets that were destroyed count for up to a minute. Errors: `tenant.full` (nothing happened).
 pub(super) async fn room_for(grant: &Authorized, paths: &[Path]) -> Result<(), Refusal> {
     let (app, tenant) = (&grant.app, grant.tenant());
     let Some(max) = app.tenants().limits(app, tenant).await?.secrets else { return Ok(()) };
@@ -75,7 +75,7 @@ pub(super) async fn room_for(grant: &Authorized, paths: &[Path]) -> Result<(), R
     if after > max {
         // What was destroyed meanwhile makes room for whoever asks next.
         slot.counted = None;
-        return Err(Refusal::new(&TENANT_QUOTA, format!("the tenant may have {max} secrets")));
+        return Err(Refusal::new(&TENANT_FULL, format!("the tenant may have {max} secrets")));
     }
     slot.counted = Some((held.0, after));
     slot.lately.push_back((now, new));

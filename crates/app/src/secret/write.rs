@@ -92,7 +92,7 @@ pub struct Purged {
 
 /// Writes a new version; creates the secret if it is not there and `cas` allows.
 ///
-/// Errors: `secret.limit`, `secret.invalid`, `secret.version_conflict`, `tenant.quota` (nothing happened),
+/// Errors: `secret.limit`, `secret.invalid`, `secret.version_conflict`, `tenant.full` (nothing happened),
 /// `storage.unknown`.
 pub async fn put(grant: Authorized, new: NewValue) -> Result<Changed<Written>, Refusal> {
     let path = grant.path()?.clone();
@@ -107,7 +107,7 @@ pub async fn put(grant: Authorized, new: NewValue) -> Result<Changed<Written>, R
 }
 
 /// A command that makes a secret that is not there, with a value made here, by password policies written in the same commit
-/// too. Errors: `secret.invalid`, `tenant.quota`, `password_policy.not_found`.
+/// too. Errors: `secret.invalid`, `tenant.full`, `password_policy.not_found`.
 pub(crate) async fn generated(
     grant: &Authorized,
     path: Path,

@@ -25,7 +25,7 @@ async fn who_read_that_is_answered_with_a_proof() {
     assert_eq!(*row.row.row.rules, ["readers".into()]);
     let proven = row.proof.as_ref().unwrap().open().unwrap();
     assert_eq!(proven, row.row);
-    let shown = owner.act(Act::access_read(), b"", segments).await.into_outcome().unwrap();
+    let shown = owner.act(Act::access_segments(), b"", segments).await.into_outcome().unwrap();
     assert!(shown.iter().any(|segment| segment.closed.is_some()));
     let refused = AccessQuery { outcome: Some("policy.denied".into()), ..AccessQuery::default() };
     let page = owner.act(Act::access_read(), b"", |grant| query(grant, refused)).await.into_outcome().unwrap();

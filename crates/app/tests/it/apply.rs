@@ -332,7 +332,7 @@ async fn tenants_are_made_limited_suspended_and_never_deleted() {
     let theirs = moved_in(&owner, "a").await;
     theirs.put("x", "v").await.unwrap();
     theirs.put("y", "v").await.unwrap();
-    assert_eq!(code(theirs.put("z", "v").await), "tenant.quota");
+    assert_eq!(code(theirs.put("z", "v").await), "tenant.full");
     let more = || vec![tenant("a", None, Some(3)), tenant("b", Some(false), None)];
     assert_eq!(apply(&owner, application("main", more(), false)).await.unwrap(), ["~tenant a", "~tenant b"]);
     house.pass(10_000);

@@ -189,6 +189,9 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
             let asked = AccessQuery { limit: Some(1), ..AccessQuery::default() };
             code(who.act(Act::access_read(), b"", |grant| query(grant, asked)).await.into_outcome())
         }
+        "access.segments" => {
+            code(who.act(Act::access_segments(), b"", app::access_view::segments).await.into_outcome())
+        }
         "key.read" => code(who.act(Act::key_read(), b"", keys::list).await.into_outcome()),
         "key.rotate" => code(who.act(Act::key_rotate_tenant(), b"", keys::rotate_tenant).await.into_outcome()),
         "key.rotate_root" => {
@@ -297,6 +300,7 @@ async fn operate(act: &str, who: &Caller<'_>) -> &'static str {
     let act = match act {
         "operator.seal" => Act::operator_seal(),
         "operator.rekey" => Act::operator_rekey(),
+        "operator.ceremonies" => Act::operator_ceremonies(),
         "operator.give" => Act::operator_give(),
         "operator.cancel" => Act::operator_cancel(),
         other => panic!("the act {other} has no line in the matrix"),

@@ -99,10 +99,12 @@ async fn notice_of_an_expiry_is_given_a_week_and_a_day_ahead_and_with_it() {
     assert_eq!(kinds().await, ["secret.expiring"], "once");
     house.pass(6 * DAY);
     assert_eq!(kinds().await, ["secret.expiring"; 2]);
-    house.pass(DAY);
-    assert_eq!(kinds().await, ["secret.expiring", "secret.expiring", "secret.expired"]);
+    house.pass(DAY - DAY / 24);
+    assert_eq!(kinds().await, ["secret.expiring"; 3]);
+    house.pass(DAY / 24);
+    assert_eq!(kinds().await, ["secret.expiring", "secret.expiring", "secret.expiring", "secret.expired"]);
     house.pass(30 * DAY);
-    assert_eq!(kinds().await.len(), 3);
+    assert_eq!(kinds().await.len(), 4);
 }
 
 #[tokio::test]

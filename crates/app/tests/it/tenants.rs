@@ -236,14 +236,14 @@ async fn a_tenant_has_as_many_secrets_as_it_may_and_no_more() {
     change(&ours, "other", limits(Some(3), None)).await.unwrap();
     theirs.put("a/1", "v").await.unwrap();
     theirs.put("b/2", "v").await.unwrap();
-    assert_eq!(code(theirs.put("c", "v").await), "tenant.quota");
+    assert_eq!(code(theirs.put("c", "v").await), "tenant.full");
     theirs.put("a/1", "w").await.unwrap();
     let act = Act::secret_purge(path("a/1"));
     theirs.act(act, b"", |grant| app::secret::purge(grant, app::secret::Scope::All)).await.into_outcome().unwrap();
     // What was written a moment ago may not be counted yet, and is counted twice rather than not at all.
     house.pass(10_001);
     theirs.put("c", "v").await.unwrap();
-    assert_eq!(code(theirs.put("d", "v").await), "tenant.quota");
+    assert_eq!(code(theirs.put("d", "v").await), "tenant.full");
     ours.put("a/1", "v").await.unwrap();
     change(&ours, "other", limits(None, None)).await.unwrap();
     theirs.put("d", "v").await.unwrap();
@@ -297,7 +297,7 @@ async fn a_full_tenant_stays_full_however_many_write_at_once() {
     let paths: Vec<String> = (0..60).map(|n| format!("s/{n}")).collect();
     let answers = futures::future::join_all(paths.iter().map(|path| theirs.put(path, "v"))).await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 5, "{answers:?}");
-    assert_eq!(code(theirs.put("more", "v").await), "tenant.quota");
+    assert_eq!(code(theirs.put("more", "v").await), "tenant.full");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Files of environment variables: `NAME=value` lines, `export` and quotes allowed, nothing is expanded.
 
 use client::Error;
+use crypto::secret::SecretText;
 
 use crate::fault;
 use crate::inject::name;
@@ -8,48 +9,69 @@ use crate::inject::name;
 /// Reads the lines of an env file.
 ///
 /// `#` begins a comment on a line of its own or behind a blank after an unquoted value. Single quotes keep
-/// everything; double quotes know `\n`, `\r`, `\t`, `\"`, `\\` and `\$`. A value ends with its line.
+/// everything; double quotes know `\n`, `\r`, `\t`, `\"`, `\\` and `\$`. A quoted value may go over several lines.
 ///
 /// Errors: `Invalid`, naming the line and never what stands in it.
 pub(crate) fn parse(text: &str, file: &str) -> Result<Vec<(String, String)>, Error> {
+    let text = SecretText::new(text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n"));
     let mut found = Vec::new();
-    for (index, line) in text.strip_prefix('\u{feff}').unwrap_or(text).lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
+    let (mut rest, mut number) = (text.expose(), 1usize);
+    while !rest.is_empty() {
+        let at = || format!("`{file}` line {number}");
+        let hint = "write NAME=value, one a line; quote values with blanks, `#` or several lines";
+        let (line, mut after) = rest.split_once('\n').unwrap_or((rest, ""));
+        let plain = line.trim();
+        if !plain.is_empty() && !plain.starts_with('#') {
+            let (name, value) =
+                line.split_once('=').ok_or_else(|| fault::invalid(at() + " is not NAME=value", hint))?;
+            let name = name.trim();
+            let name = name.strip_prefix("export ").map_or(name, str::trim_start);
+            name::check(name).map_err(|_| fault::invalid(at() + " has a name that is none", hint))?;
+            let value = match value.trim_start().chars().next() {
+                Some(quote @ ('\'' | '"')) => {
+                    let open = || fault::invalid(at() + " has a quote that is not closed", hint);
+                    let (_, inner) = rest.split_once(quote).ok_or_else(open)?;
+                    let (value, tail) = quoted(inner, quote).ok_or_else(open)?;
+                    let (same_line, next) = tail.split_once('\n').unwrap_or((tail, ""));
+                    if !comment(same_line) {
+                        return Err(fault::invalid(at() + " goes on after its value", hint));
+                    }
+                    after = next;
+                    value
+                }
+                _ => unquoted(value.trim()).to_owned(),
+            };
+            found.push((name.to_owned(), value));
         }
-        let at = || format!("`{file}` line {}", index.saturating_add(1));
-        let hint = "write NAME=value, one a line; quote values with blanks or `#`";
-        let line = line.strip_prefix("export ").map_or(line, str::trim_start);
-        let (name, value) = line.split_once('=').ok_or_else(|| fault::invalid(at() + " is not NAME=value", hint))?;
-        let name = name.trim_end();
-        name::check(name).map_err(|_| fault::invalid(at() + " has a name that is none", hint))?;
-        let value =
-            unquote(value.trim()).ok_or_else(|| fault::invalid(at() + " has a quote that is not closed", hint))?;
-        found.push((name.to_owned(), value));
+        let gone = rest.get(..rest.len().saturating_sub(after.len())).unwrap_or_default();
+        number = number.saturating_add(gone.matches('\n').count());
+        rest = after;
     }
     Ok(found)
 }
 
-fn unquote(text: &str) -> Option<String> {
-    if let Some(rest) = text.strip_prefix('\'') {
-        let (value, tail) = rest.split_once('\'')?;
-        return comment(tail).then(|| value.to_owned());
-    }
-    if let Some(rest) = text.strip_prefix('"') {
-        return double_quoted(rest);
-    }
+/// Up to a comment.
+fn unquoted(text: &str) -> &str {
     let end = text.find(" #").or_else(|| text.find("\t#")).unwrap_or(text.len());
-    text.get(..end).map(|value| value.trim_end().to_owned())
+    text.get(..end).unwrap_or(text).trim_end()
 }
 
-fn double_quoted(rest: &str) -> Option<String> {
-    let mut value = String::with_capacity(rest.len());
-    let mut chars = rest.chars();
-    loop {
-        match chars.next()? {
-            '"' => break,
-            '\\' => match chars.next()? {
+/// What stands in quotes, and what comes behind them.
+fn quoted(inner: &str, quote: char) -> Option<(String, &str)> {
+    let escapes = quote == '"';
+    let mut escaped = false;
+    let end = inner.find(|c| {
+        let ends = c == quote && !escaped;
+        escaped = escapes && c == '\\' && !escaped;
+        ends
+    })?;
+    let (within, behind) = (inner.get(..end)?, inner.get(end.saturating_add(1)..)?);
+    // Never grows: that would leave pieces of the value behind.
+    let mut value = String::with_capacity(within.len());
+    let mut chars = within.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if escapes => match chars.next()? {
                 'n' => value.push('\n'),
                 'r' => value.push('\r'),
                 't' => value.push('\t'),
@@ -59,7 +81,7 @@ fn double_quoted(rest: &str) -> Option<String> {
             c => value.push(c),
         }
     }
-    comment(chars.as_str()).then_some(value)
+    Some((value, behind))
 }
 
 /// Whether nothing but a comment follows.
@@ -88,6 +110,10 @@ mod tests {
         ] {
             assert_eq!(parse(line, "f").unwrap(), [("A".to_owned(), value.to_owned())], "{line}");
         }
+        let pem = "-----BEGIN-----\nAbc=\n-----END-----";
+        let text = format!("A='{pem}' # key\r\nB=\"{pem}\n\"\nC=x\n");
+        let wanted = [("A", pem.to_owned()), ("B", format!("{pem}\n")), ("C", "x".to_owned())];
+        assert_eq!(parse(&text, "f").unwrap(), wanted.map(|(name, value)| (name.to_owned(), value)));
         assert_eq!(parse("\u{feff}# only\n\n  # comments\n", "f").unwrap(), []);
     }
 
@@ -101,6 +127,7 @@ mod tests {
             "A=\"canary\" canary",
             "A='x' canary",
             "BASH_FUNC_x%%=canary",
+            "A='x\ncanary' canary",
         ] {
             let refused = parse(&format!("OK=1\n{bad}"), "f").unwrap_err();
             assert!(refused.detail.contains("line 2") && !refused.detail.contains("canary"), "{refused}");

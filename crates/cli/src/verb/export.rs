@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use api::secret::ReadMany;
 use clap::Args;
+use client::Error;
 use serde::Serialize;
 
 use crate::connect::Global;
@@ -22,6 +23,9 @@ pub(crate) struct Export {
     /// The file, made with mode 0600
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
+    /// Write over a file that is there
+    #[arg(long)]
+    overwrite: bool,
 }
 
 /// What was written, for scripts.
@@ -36,8 +40,16 @@ impl Export {
     /// Reads everything, then writes the file.
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
         let client = global.client()?;
+        if !self.overwrite && std::fs::symlink_metadata(&self.out).is_ok() {
+            let why = format!("`{}` is there already", self.out.display());
+            return Err(fault::invalid(why, "name another file, or say --overwrite"));
+        }
         let prefix = self.prefix.as_deref().unwrap_or_default().trim_end_matches('/');
         let found = pages::readable(&client, prefix).await?;
+        if found.paths.is_empty() && !prefix.is_empty() {
+            let why = format!("there is no secret to read below `{prefix}`; nothing was written");
+            return Err(Error::local(api::Class::NotFound, "export.nothing", why, "`aumbry list` shows what there is"));
+        }
         let mut items = Vec::with_capacity(found.paths.len());
         for paths in found.paths.chunks(TOGETHER_MAX) {
             let answer = client.secrets().read_many(&ReadMany { paths: paths.to_vec(), resolve: false }).await?;

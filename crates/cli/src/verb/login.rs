@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::connect::{self, Global};
 use crate::login_file::{self, Saved};
-use crate::{exit, fault};
+use crate::{exit, fault, output};
 
 /// Log in with a one-time login
 #[derive(Debug, Args)]
@@ -29,6 +29,11 @@ impl Login {
         global.output().answer(&session, |session| {
             format!("logged in as {} until {}; kept in {}", session.principal, session.expires_at, place.display())
         })?;
+        if let Some(name) =
+            ["AUMBRY_TOKEN", "AUMBRY_TOKEN_FILE"].into_iter().find(|name| std::env::var_os(name).is_some())
+        {
+            output::note(&format!("note: {name} is set and is used instead of this login; `unset {name}` first"));
+        }
         Ok(exit::OK)
     }
 }

@@ -1,6 +1,6 @@
 //! `aumbry operator`: the shares of the seal's key, and what their holders do with them.
 
-use api::operator::{Cancel, Ceremony, GiveShare, Phase, Rekey, SealKind, Unsealed};
+use api::operator::{Cancel, Ceremony, GiveShare, Phase, Rekey, SealKind, UnderWay, Unsealed};
 use clap::{Subcommand, ValueEnum};
 use client::{Client, Error};
 use serde::Serialize;
@@ -65,7 +65,7 @@ pub(crate) enum Operator {
         #[arg(long)]
         nonce: String,
     },
-    /// Show whether the server is open, and how many shares it wants
+    /// Show whether the server is open, how many shares it wants, and a rekey that is under way
     Status,
 }
 
@@ -141,7 +141,16 @@ impl Operator {
                 global.output().answer(&cancelled, |_| "given up; what was in force is in force".to_owned())?;
                 Ok(exit::OK)
             }
-            Self::Status => super::status::run(global).await,
+            Self::Status => {
+                let code = super::status::run(global).await?;
+                let Ok(client) = global.client() else { return Ok(code) };
+                // Who may not see it has been told what everybody may know.
+                let under_way = client.operator().ceremonies().await.map(|found| found.items).unwrap_or_default();
+                for ceremony in under_way {
+                    output::note(&shown(&ceremony));
+                }
+                Ok(code)
+            }
         }
     }
 }
@@ -303,6 +312,17 @@ async fn go_on(
             Err(error) => giving.refused(error)?,
         }
     }
+}
+
+/// A ceremony, for who did not begin it.
+fn shown(ceremony: &UnderWay) -> String {
+    let what = match ceremony.to {
+        SealKind::Shares => "new shares",
+        SealKind::KeyFile => "a key file",
+        SealKind::Recovery => "recovery shares",
+    };
+    let wanted = ceremony.wanted.as_ref().map(progress).unwrap_or_else(|| "all its shares were given".to_owned());
+    format!("under way: the seal's key is being replaced by {what}, begun by {}; {wanted}", ceremony.by)
 }
 
 /// More shares are wanted than there were here.

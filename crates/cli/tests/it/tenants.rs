@@ -74,7 +74,7 @@ fn a_tenant_is_made_entered_suspended_and_deleted_by_hand() {
     };
     put("a").ok();
     put("b").ok();
-    put("c").failed(7, "tenant.quota");
+    put("c").failed(4, "tenant.full");
     let told = house.run(&["tenant", "limit", "acme", "--request-rate", "500"]).ok().text().to_owned();
     assert_eq!(told, "acme has these limits and no others: most secrets none, most requests/s 500\n");
     put("c").ok();

@@ -38,7 +38,7 @@ pub(crate) async fn list(call: Box<Call>) -> Answer {
 /// `GET access/segments`
 pub(crate) async fn segments(call: Box<Call>) -> Answer {
     call.act(
-        |_| Ok((Act::access_read(), ())),
+        |_| Ok((Act::access_segments(), ())),
         |grant, ()| access_view::segments(grant),
         |found| Answer::json(&wire::Segments { items: found.into_iter().filter_map(shown).collect() }),
     )

@@ -10,7 +10,9 @@ use crate::rate::Rate;
 use crate::route::{Finder, Found, Route, Takes};
 use crate::source::source_of;
 use crate::target::decoded;
-use api::operator::{Cancel, Cancelled, Ceremony, Gathered, GiveShare, HandedOut, Rekey, Sealed, Split, Unsealed};
+use api::operator::{
+    Cancel, Cancelled, Ceremonies, Ceremony, Gathered, GiveShare, HandedOut, Rekey, Sealed, Split, Unsealed,
+};
 use api::status::Seal;
 use app::code::{
     BUG, Code, REQUEST_HEADERS_TOO_LARGE, REQUEST_INCOMPLETE, REQUEST_INVALID, REQUEST_LIMITED, REQUEST_MEDIA_TYPE,
@@ -39,6 +41,8 @@ use tokio::sync::Semaphore;
 pub struct Settings {
     /// Networks whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<app::Net>,
+    /// Networks that the metrics are shown to.
+    pub metrics: Vec<app::Net>,
     /// Whether the routes of secrets are there.
     pub secrets: bool,
     /// Bounds that depend on the machine.
@@ -73,6 +77,8 @@ pub trait Surroundings: Send + Sync + std::fmt::Debug {
     fn shut(&self, grant: Authorized) -> BoxFuture<'static, Result<Sealed, Refusal>>;
     /// Begins to replace the seal's key by a new set of shares or a file. What is in force stays so until all was given.
     fn begin_rekey(&self, grant: Authorized, rekey: Rekey) -> BoxFuture<'static, Result<Ceremony, Refusal>>;
+    /// The ceremony that is under way, if one is.
+    fn ceremonies(&self) -> Ceremonies;
     /// Gives a share to the ceremony. Took effect? As the refusal's class says.
     fn give(&self, grant: Authorized, share: GiveShare) -> BoxFuture<'static, Result<Ceremony, Refusal>>;
     /// Gives the ceremony up.
@@ -96,7 +102,7 @@ pub(crate) struct House {
     pub(crate) document: String,
     entropy: Arc<dyn Entropy>,
     finder: Finder,
-    settings: Settings,
+    pub(crate) settings: Settings,
     running: Semaphore,
     batches: Semaphore,
     rate: Rate,

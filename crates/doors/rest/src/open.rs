@@ -1,9 +1,11 @@
 //! Routes that answer without a session. They show nothing that is anybody's.
 
 use crate::answer::Answer;
-use crate::call::Call;
+use crate::call::{Call, request_text};
 use crate::time::shown;
 use api::status::Status;
+use app::Refusal;
+use app::code::REQUEST_ELSEWHERE;
 use http::StatusCode;
 
 /// `GET status`
@@ -43,7 +45,11 @@ pub(crate) async fn readiness(call: Box<Call>) -> Answer {
 
 /// `GET /metrics`
 pub(crate) async fn metrics(call: Box<Call>) -> Answer {
-    let house = &call.house;
+    let (house, arrival) = (&call.house, &call.arrival);
+    if !house.settings.metrics.iter().any(|net| net.contains(arrival.source)) {
+        let refusal = Refusal::new(&REQUEST_ELSEWHERE, "metrics are not shown to this address");
+        return Answer::refused(&refusal, &request_text(&arrival.request), false);
+    }
     let page = house.metrics.page(&house.routes, &house.surroundings.gauges());
     Answer::text("text/plain; version=0.0.4; charset=utf-8", page)
 }

@@ -53,6 +53,17 @@ pub(crate) async fn rekey(call: Box<Call>) -> Answer {
     .await
 }
 
+/// `GET ceremonies`
+pub(crate) async fn ceremonies(call: Box<Call>) -> Answer {
+    let surroundings = Arc::clone(&call.house.surroundings);
+    call.act(
+        |_| Ok((Act::operator_ceremonies(), ())),
+        move |_grant, ()| async move { Ok(surroundings.ceremonies()) },
+        |ceremonies| Answer::json(&ceremonies),
+    )
+    .await
+}
+
 /// `POST operator:give`
 pub(crate) async fn give(call: Box<Call>) -> Answer {
     let surroundings = Arc::clone(&call.house.surroundings);

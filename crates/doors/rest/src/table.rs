@@ -200,7 +200,9 @@ fn of_the_house() -> Vec<Route> {
     use api::key::{KeyList, Rekeyed, RotateKeys, Rotated};
     use api::ledger::{ConsistencyQuery, Entries, EntriesQuery, InclusionQuery, Proof, VerifierKey};
     use api::operation::Operation;
-    use api::operator::{Cancel, Cancelled, Ceremony, GiveShare, HandedOut, Rekey, Sealed, Split, Unsealed};
+    use api::operator::{
+        Cancel, Cancelled, Ceremonies, Ceremony, GiveShare, HandedOut, Rekey, Sealed, Split, Unsealed,
+    };
     use api::status::Status;
     routes! {
         GET "/api/v1/ledger/checkpoint" "ledger.read" ledger::checkpoint, Nothing;
@@ -217,8 +219,8 @@ fn of_the_house() -> Vec<Route> {
             "Bytes of a tree tile (C2SP tlog-tiles)."
         GET "/api/v1/access" "access.read" access::list, Nothing, query AccessQuery, answer Rows;
             "Rows of the access log, newest first."
-        GET "/api/v1/access/segments" "access.read" access::segments, Nothing, answer Segments;
-            "Closed segments of the access log."
+        GET "/api/v1/access/segments" "access.segments" access::segments, Nothing, answer Segments;
+            "Closed segments of the access log, which hold rows of every tenant."
         GET "/api/v1/keys" "key.read" key::list, Nothing, answer KeyList;
             "Keys, never their bytes."
         POST "/api/v1/keys:rotate" "key.rotate" key::rotate, Json, body RotateKeys, answer Rotated;
@@ -241,6 +243,8 @@ fn of_the_house() -> Vec<Route> {
             "Seals the server: it lets go of its root key until enough shares were given."
         POST "/api/v1/operator:rekey" "operator.rekey" operator::rekey, Json, body Rekey, answer Ceremony;
             "Begins to replace the seal's key by one in new shares, or in a file."
+        GET "/api/v1/ceremonies" "operator.ceremonies" operator::ceremonies, Nothing, answer Ceremonies;
+            "The replacement of the seal's key that is under way, if one is, without its nonce."
         POST "/api/v1/operator:give" "operator.give" operator::give, Json, body GiveShare, answer Ceremony;
             "Gives a share to the ceremony that is under way."
         POST "/api/v1/operator:cancel" "operator.cancel" operator::cancel, Json, body Cancel, answer Cancelled;

@@ -192,6 +192,12 @@ impl Config {
         if sinks.iter().enumerate().any(|(index, sink)| sinks.iter().take(index).any(|before| before == sink)) {
             tell("access", "sinks", "names a sink twice; write each once");
         }
+        let usual = KEYS.iter().find(|key| (key.section, key.name) == ("backup", "every")).map(|key| key.default);
+        let scheduled = self.backup.every != Keep::Always
+            && usual.and_then(|usual| Keep::read(&Raw::Loose(usual.to_owned())).ok()) != Some(self.backup.every);
+        if scheduled && self.backup.folder.0.is_none() {
+            tell("backup", "every", "makes no backup without `backup.folder`; name one, best on another disk");
+        }
         let cluster = &self.ledger.cluster;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
         if cluster.len() > 100 || !cluster.bytes().all(plain) {

@@ -30,7 +30,8 @@ fn shown(kind: &str, default: &str) -> String {
     match kind {
         "number" | "true or false" => default.to_owned(),
         "list" => {
-            let items: Vec<String> = default.split(',').filter(|item| !item.is_empty()).map(quoted).collect();
+            let items: Vec<String> =
+                default.split(',').map(str::trim).filter(|item| !item.is_empty()).map(quoted).collect();
             format!("[{}]", items.join(", "))
         }
         _ => quoted(default),

@@ -51,6 +51,7 @@ fn cfg_01_a_number_without_unit_and_a_wrong_kind_are_refused() {
         ("[server]\nworkers = -1", "whole number"),
         ("[doors.rest]\nsecrets = 1", "true or false"),
         ("[log]\nlevel = \"loud\"", "\"error\", \"warn\""),
+        ("[backup]\nevery = \"1h\"", "without `backup.folder`"),
         ("[server]\ntrusted_proxies = [\"10.0.0.0/33\"]", "item that is wrong"),
         ("[tls]\nkey = \"k.pem\"", "needs its certificate"),
         ("[ledger]\ncluster = \"a b\"", "letters"),

@@ -94,6 +94,8 @@ settings! {
         listen: SocketAddr = "127.0.0.1:7480";
         /// Whether the routes under /api/v1/secrets are there.
         secrets: bool = "true";
+        /// Networks that /metrics answers without a login; its figures are those of all tenants. By default this machine's own.
+        metrics: List<Net> = "127.0.0.0/8, ::1";
     }
     /// The certificate that doors show. Without files of your own one is made at first start.
     ["tls"] tls: TlsSection {

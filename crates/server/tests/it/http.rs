@@ -210,6 +210,9 @@ async fn http_16_a_forwarded_address_is_recorded_only_from_a_trusted_proxy() {
         house.send("GET", "/api/v1/sessions/self", &headers, b"").await;
         let rows = house.log.query(&ledger::access_log::Filter::default(), None, 1).await.unwrap().rows;
         assert_eq!(rows[0].row.source, wanted);
+        // Figures of all tenants are for the networks that are named.
+        let metrics = house.send("GET", "/metrics", &headers, b"").await;
+        assert_eq!(metrics.status, if wanted == "127.0.0.1" { 200 } else { 403 }, "{wanted}");
         house.stop().await;
     }
 }

@@ -448,6 +448,9 @@ async fn seal_07_nobody_goes_on_with_a_rekey_restarts_or_cancels_it_without_righ
         assert_eq!(ask(token, "cancel", json!({ "nonce": nonce })).await.status, status);
         assert_eq!(ask(token, "seal", Value::Null).await.status, status);
     }
+    let seen = house.owner("GET", "/api/v1/ceremonies", Value::Null).await.json();
+    assert_eq!((&seen["items"][0]["phase"], &seen["items"][0]["wanted"]["threshold"]), (&json!("fresh"), &json!(2)));
+    assert!(!seen.to_string().contains(&nonce), "who sees it does not go on with it");
     // With the right and without the nonce.
     assert_eq!(ask(&house.owner, "rekey", split.clone()).await.code(), "seal.ceremony");
     for body in [json!({ "share": shares[0] }), json!({ "share": shares[0], "nonce": "0".repeat(32) })] {
@@ -460,6 +463,7 @@ async fn seal_07_nobody_goes_on_with_a_rekey_restarts_or_cancels_it_without_righ
     let nonce = again["nonce"].as_str().unwrap();
     assert_eq!(ask(&other, "give", json!({ "share": shares[0], "nonce": nonce })).await.code(), "seal.share");
     assert_eq!(ask(&house.owner, "cancel", json!({ "nonce": nonce })).await.status, 200);
+    assert_eq!(house.owner("GET", "/api/v1/ceremonies", Value::Null).await.json(), json!({ "items": [] }));
     assert_eq!(ask(&house.owner, "rekey", split).await.status, 200);
     house.stop().await;
     start(top.path()).await.stop().await;

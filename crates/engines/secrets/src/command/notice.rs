@@ -12,8 +12,8 @@ use std::time::Duration;
 /// Kind of the intents that promise a notice.
 pub const NOTICE: &str = "secret.expiry";
 /// How long before the expiry a notice comes; the last comes with it.
-pub const NOTICES_BEFORE: [Duration; 3] =
-    [Duration::from_secs(7 * 86_400), Duration::from_secs(86_400), Duration::ZERO];
+pub const NOTICES_BEFORE: [Duration; 4] =
+    [Duration::from_secs(7 * 86_400), Duration::from_secs(86_400), Duration::from_secs(3_600), Duration::ZERO];
 
 #[derive(Serialize, Deserialize)]
 enum Promised {
