@@ -34,7 +34,9 @@ fn hint_here(code: &str) -> Option<&'static str> {
         "auth.required" => {
             "log in with `aumbry login`, or set AUMBRY_TOKEN to a session's token; a tenant that is named must be that session's"
         }
-        "tenant.not_found" => "name a tenant you belong to with --tenant or AUMBRY_TENANT",
+        "tenant.not_found" => {
+            "name one you belong to with --tenant or AUMBRY_TENANT; the house's owner sees all with `aumbry tenant list`"
+        }
         "request.limited" | "server.busy" | "ledger.busy" => "wait a moment and try again",
         "request.timeout" | "storage.unknown" => "read back whether the change was made before making it again",
         "request.headers_too_large" => "give fewer or shorter labels, or a shorter path",

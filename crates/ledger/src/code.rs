@@ -154,7 +154,7 @@ codes! {
     /// Not permitted by policy.
     POLICY_DENIED = "policy.denied", Denied, 403, "ask an owner to grant the right; `aumbry policy put` writes one";
     /// The policy text is not valid.
-    POLICY_INVALID = "policy.invalid", Invalid, 400, "correct the Cedar text at the line named";
+    POLICY_INVALID = "policy.invalid", Invalid, 400, "correct the name, or the Cedar text at the line named";
     /// No such policy.
     POLICY_NOT_FOUND = "policy.not_found", NotFound, 404, "list the policies with `aumbry policy list`";
     /// A policy that belongs to the product.
@@ -184,7 +184,7 @@ codes! {
     /// No such session, or not one of the caller's.
     SESSION_NOT_FOUND = "session.not_found", NotFound, 404, "list your own session with `aumbry session show`";
     /// A duration that is not allowed.
-    SESSION_INVALID = "session.invalid", Invalid, 400, "correct the field named; a duration is like \"15m\"";
+    SESSION_INVALID = "session.invalid", Invalid, 400, "correct the field named";
     /// More than the session it comes from has.
     SESSION_BEYOND = "session.beyond", Denied, 403, "ask for what your own session has, or less";
     /// A session that derives none.
@@ -214,7 +214,7 @@ codes! {
     /// A second first start.
     AUTH_ALREADY_SET_UP = "auth.already_set_up", Conflict, 409, "log in as the owner; an operator of the host can mint a login";
     /// No such tenant for this caller.
-    TENANT_NOT_FOUND = "tenant.not_found", NotFound, 404, "name a tenant you belong to in Aumbry-Tenant; who runs the house sees all with `aumbry tenant list`";
+    TENANT_NOT_FOUND = "tenant.not_found", NotFound, 404, "name a tenant you belong to in Aumbry-Tenant; the house's owner sees all with `aumbry tenant list`";
     /// A tenant in which nothing may be done for now.
     TENANT_SUSPENDED = "tenant.suspended", Denied, 403, "ask whoever runs the house to resume the tenant";
     /// A tenant that is being emptied.

@@ -33,6 +33,24 @@ pub(crate) struct Inner {
 }
 
 /// A ledger on this node; clones share it.
+///
+/// Nothing that belongs to a tenant is reached without naming the tenant (NS-10). None of these compile:
+///
+/// ```compile_fail,E0061
+/// async fn anybody(ledger: &ledger::Ledger, name: &ledger::RecordName) {
+///     ledger.record(name).await.ok();
+/// }
+/// ```
+/// ```compile_fail,E0061
+/// fn anybody(ledger: &ledger::Ledger, name: &ledger::RecordName) {
+///     ledger.locate(name).ok();
+/// }
+/// ```
+/// ```compile_fail,E0061
+/// async fn anybody(ledger: &ledger::Ledger) {
+///     ledger.volatile([0; 16]).await.ok();
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Ledger {
     pub(crate) inner: Arc<Inner>,

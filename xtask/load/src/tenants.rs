@@ -32,12 +32,16 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) -> Result<(), Fail> {
     alone.fill(&alone_token, SECRETS)?;
 
     // What as many principals, sessions and secrets take that are all of one tenant is no cost of tenants.
-    let (together, _) = house(plan, report, Kind::Together, empty)?;
-    together.stop()?;
-    let (crowded, token) = house(plan, report, Kind::Apart, empty)?;
-    neighbours(plan, report, (&alone, &alone_token), (&crowded, &token))?;
+    let together = house(plan, report, Kind::Together, empty)?;
+    together.server.stop()?;
+    let crowded = house(plan, report, Kind::Apart, empty)?;
+    for ((when, apart), (_, together)) in crowded.over.iter().zip(&together.over) {
+        let name = format!("{} tenants, {when}: over as many principals of one tenant", plan.tenants);
+        report.figure(&name, "MiB", Bound::None, &[apart - together]);
+    }
+    neighbours(plan, report, (&alone, &alone_token), (&crowded.server, &crowded.token))?;
     alone.stop()?;
-    crowded.stop()
+    crowded.server.stop()
 }
 
 /// Whose the principals are.
@@ -49,9 +53,17 @@ enum Kind {
     Together,
 }
 
-/// Makes a server with that many principals, each with a session and a secret, and says what they take of its memory; gives it
-/// and the token of somebody whose reads are measured.
-fn house(plan: &Plan, report: &mut Report, kind: Kind, empty: f64) -> Result<(Aumbry, String), Fail> {
+/// A server with many principals.
+struct House {
+    server: Aumbry,
+    /// Of somebody whose reads are measured.
+    token: String,
+    /// What it took of memory over an empty server, in MiB, and when.
+    over: Vec<(&'static str, f64)>,
+}
+
+/// Makes a server with that many principals, each with a session and a secret, and says what they take of its memory.
+fn house(plan: &Plan, report: &mut Report, kind: Kind, empty: f64) -> Result<House, Fail> {
     let core = plan.split.map(|(server, _)| server);
     let (name, what, bound) = match kind {
         Kind::Apart => ("crowded", format!("{} tenants", plan.tenants), Bound::AtMost(MEMORY_MIB)),
@@ -66,19 +78,21 @@ fn house(plan: &Plan, report: &mut Report, kind: Kind, empty: f64) -> Result<(Au
         let each = began.elapsed().as_secs_f64() * 1e3 / plan.tenants as f64;
         report.figure("making a tenant, its owner and a first secret", "ms", Bound::None, &[each]);
     }
-    let mut over = |server: &Aumbry, when: &str| -> Result<(), Fail> {
+    let mut over = Vec::new();
+    let mut look = |server: &Aumbry, when: &'static str| -> Result<(), Fail> {
         std::thread::sleep(REST);
-        let over = machine::rss_anon_mib(server.id())? - empty;
-        report.figure(&format!("{what}, {when}: memory over an empty server"), "MiB", bound, &[over]);
+        let taken = machine::rss_anon_mib(server.id())? - empty;
+        report.figure(&format!("{what}, {when}: memory over an empty server"), "MiB", bound, &[taken]);
+        over.push((when, taken));
         Ok(())
     };
-    over(&server, "just made")?;
+    look(&server, "just made")?;
     server.stop()?;
     let server = Aumbry::start(plan, name, core)?;
-    over(&server, "after a start")?;
+    look(&server, "after a start")?;
     each_reads(&server, &sessions, kind)?;
-    over(&server, "each has read")?;
-    Ok((server, token))
+    look(&server, "each has read")?;
+    Ok(House { server, token, over })
 }
 
 /// Reads of a tenant's secrets where it is alone and where it has neighbours, in turn.

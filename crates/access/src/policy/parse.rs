@@ -136,7 +136,7 @@ fn validate(types: &Types, parsed: &PolicySet, text: &str) -> Result<(), Refusal
                 "there are characters that reverse the direction of text"
             }
             ValidationWarning::MixedScriptIdentifier(_) | ValidationWarning::ConfusableIdentifier(_) => {
-                "a name mixes scripts or looks like another"
+                "a name mixes scripts, looks like another or holds control characters"
             }
             _ => continue,
         };

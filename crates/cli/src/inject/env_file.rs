@@ -13,7 +13,9 @@ use crate::inject::name;
 ///
 /// Errors: `Invalid`, naming the line and never what stands in it.
 pub(crate) fn parse(text: &str, file: &str) -> Result<Vec<(String, String)>, Error> {
-    let text = SecretText::new(text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n"));
+    // In one piece, unlike `replace`, which leaves what it outgrows behind.
+    let lines: Vec<&str> = text.strip_prefix('\u{feff}').unwrap_or(text).split("\r\n").collect();
+    let text = SecretText::new(lines.join("\n"));
     let mut found = Vec::new();
     let (mut rest, mut number) = (text.expose(), 1usize);
     while !rest.is_empty() {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crypto::aead::{Aad, Header, Key};
 use crypto::id::TenantId;
 use crypto::seam::Seal;
+use std::collections::HashMap;
 use std::sync::Arc;
 use storage::{BatchId, BatchNumber, Key as StoreKey, Kind, LIMITS, Place, Shard, Storage};
 
@@ -115,28 +116,29 @@ struct Rows<'a> {
     page: std::vec::IntoIter<(StoreKey, Bytes)>,
     /// Where the next page begins; none when there is none.
     after: Option<Option<StoreKey>>,
-    /// The batch that was looked for last: its rows mostly follow each other.
-    batch: Option<(BatchNumber, Option<BatchId>)>,
+    /// Batches that were looked for: a rotation makes rows of many tenants.
+    batches: HashMap<BatchNumber, Option<BatchId>>,
 }
 
 impl<'a> Rows<'a> {
     fn new(storage: &'a dyn Storage, prefix: StoreKey) -> Rows<'a> {
-        Rows { storage, prefix, page: Vec::new().into_iter(), after: Some(None), batch: None }
+        Rows { storage, prefix, page: Vec::new().into_iter(), after: Some(None), batches: HashMap::new() }
     }
 
     async fn next(&mut self) -> Result<Option<Placed>, Refusal> {
         loop {
             for (key, value) in self.page.by_ref() {
                 let (tenant, place) = parse_key(key.rest())?;
-                let committed = match self.batch {
-                    Some((number, id)) if number == place.number => id,
-                    _ => {
+                let committed = match self.batches.get(&place.number) {
+                    Some(id) => *id,
+                    None => {
                         let found =
                             self.storage.tail(self.prefix.shard(), place.number, 1).await.map_err(storage_refusal)?;
-                        found.first().filter(|batch| batch.number == place.number).map(|batch| batch.id)
+                        let id = found.first().filter(|batch| batch.number == place.number).map(|batch| batch.id);
+                        self.batches.insert(place.number, id);
+                        id
                     }
                 };
-                self.batch = Some((place.number, committed));
                 if committed == Some(place.id) {
                     let row = RingRow::decode(&value).map_err(|why| {
                         Refusal::new(&code::STORAGE_DAMAGED, format!("ring row of tenant {tenant}: {why}"))
