@@ -175,7 +175,7 @@ impl App {
             Err((refusal, rules, subject)) => return self.refuse(stub.ruled(&rules).about(subject), refusal).await,
         };
         let stub = stub.ruled(&rules);
-        let idempotency = match arrival.idempotency(&act, facts.tenant, facts.entity) {
+        let idempotency = match arrival.idempotency(&act, facts.tenant, facts.entity, Some(facts.session)) {
             Ok(idempotency) => idempotency,
             Err(refusal) => return self.refuse(stub, refusal).await,
         };

@@ -1,6 +1,6 @@
 //! What a door knows of a request before anyone is trusted.
 
-use crypto::id::{EntityId, TenantId};
+use crypto::id::{EntityId, SessionId, TenantId};
 use crypto::{SecretText, sha256};
 use ledger::code::{IDEMPOTENCY_REQUIRED, REQUEST_INVALID};
 use ledger::{Idempotency, Refusal};
@@ -31,7 +31,8 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// Ties the request to its first answer, bound to tenant, principal, route and body.
+    /// Ties the request to its first answer, bound to tenant, principal, route and body; where the answer holds something
+    /// made just now, to the session too: a lesser session of the same principal is not given what a wider one was.
     ///
     /// Errors: `idempotency.required` where something is minted, `request.invalid` for a key that is empty, too long
     /// or not printable ASCII.
@@ -40,6 +41,7 @@ impl Arrival {
         act: &Act,
         tenant: TenantId,
         entity: EntityId,
+        session: Option<SessionId>,
     ) -> Result<Option<Idempotency>, Refusal> {
         let Some(key) = &self.idempotency else {
             if act.kind.mode == Mode::Mint {
@@ -52,7 +54,9 @@ impl Arrival {
             let why = format!("an idempotency key is 1 to {IDEMPOTENCY_KEY_BYTES_MAX} printable ASCII characters");
             return Err(Refusal::new(&REQUEST_INVALID, why));
         }
-        let whose = digest(&[tenant.as_bytes(), entity.as_bytes(), self.route.as_bytes(), key.as_bytes()]);
+        let session = session.filter(|_| act.kind.mode == Mode::Mint);
+        let session = session.as_ref().map_or(&[] as &[u8], |session| session.as_bytes().as_slice());
+        let whose = digest(&[tenant.as_bytes(), entity.as_bytes(), self.route.as_bytes(), key.as_bytes(), session]);
         let mut parts: Vec<Vec<u8>> = vec![self.body_digest.to_vec(), act.kind.name.as_bytes().to_vec()];
         parts.extend(act.subjects().into_iter().map(|subject| subject.unwrap_or_default().into_bytes()));
         let body = digest(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>());
@@ -93,7 +97,7 @@ mod tests {
     fn made(arrival: &Arrival, path: &str, who: u8) -> Idempotency {
         let act = Act::secret_write(Path::parse(path).unwrap());
         let (tenant, entity) = (TenantId::from_bytes([1; 16]), EntityId::from_bytes([who; 16]));
-        arrival.idempotency(&act, tenant, entity).unwrap().unwrap()
+        arrival.idempotency(&act, tenant, entity, None).unwrap().unwrap()
     }
 
     #[test]
@@ -110,17 +114,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_made_is_bound_to_the_session_and_what_is_changed_is_not() {
+        let (tenant, entity) = (TenantId::from_bytes([1; 16]), EntityId::from_bytes([1; 16]));
+        let key = |act: &Act, session: u8| {
+            let session = Some(SessionId::from_bytes([session; 16]));
+            arrival(Some("k"), 1).idempotency(act, tenant, entity, session).unwrap().unwrap().key
+        };
+        let (made, changed) = (Act::session_derive(), Act::secret_write(Path::parse("a").unwrap()));
+        assert_ne!(key(&made, 1), key(&made, 2));
+        assert_eq!(key(&changed, 1), key(&changed, 2), "a retry after another login");
+    }
+
+    #[test]
     fn no_key_is_ever_made_up() {
         let act = Act::secret_write(Path::parse("a").unwrap());
         let ids = (TenantId::from_bytes([1; 16]), EntityId::from_bytes([1; 16]));
-        assert_eq!(arrival(None, 1).idempotency(&act, ids.0, ids.1).unwrap(), None);
+        assert_eq!(arrival(None, 1).idempotency(&act, ids.0, ids.1, None).unwrap(), None);
     }
 
     #[test]
     fn a_key_is_printable_and_up_to_255_characters() {
         let act = Act::secret_write(Path::parse("a").unwrap());
         let ids = (TenantId::from_bytes([1; 16]), EntityId::from_bytes([1; 16]));
-        let take = |key: &str| arrival(Some(key), 1).idempotency(&act, ids.0, ids.1);
+        let take = |key: &str| arrival(Some(key), 1).idempotency(&act, ids.0, ids.1, None);
         assert!(take(&"k".repeat(255)).is_ok());
         for bad in ["", "a\nb", "é", &"k".repeat(256)] {
             assert_eq!(take(bad).unwrap_err().code.name, "request.invalid");

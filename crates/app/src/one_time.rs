@@ -59,7 +59,7 @@ where
     let mut bound = [0; 16];
     bound.copy_from_slice(digest.split_at(16).0);
     let prepared = || {
-        let idempotency = arrival.idempotency(&act, tenant, EntityId::from_bytes(bound))?;
+        let idempotency = arrival.idempotency(&act, tenant, EntityId::from_bytes(bound), None)?;
         Ok((idempotency, command(digest)?, app.operation(now)?))
     };
     let (idempotency, command, operation) = match prepared() {

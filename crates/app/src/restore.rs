@@ -5,6 +5,7 @@ use crate::app::no_entropy;
 use crate::authenticate::damaged;
 use crate::bootstrap::home;
 use crate::grant::bug;
+use access::erase::{ERASE_STEP, Erase};
 use access::limits::{LOGIN_TTL_MAX, SESSION_TTL_DEFAULT};
 use access::login::IssueLogin;
 use access::policy::{self, RemovePolicy};
@@ -17,7 +18,8 @@ use ledger::backup::Known;
 use ledger::code::{POLICY_NOT_FOUND, PRINCIPAL_NOT_FOUND};
 use ledger::house::{self, HouseEvent};
 use ledger::{
-    Actor, ChangeTenant, Command, EventRef, Ledger, Path, Position, RecordKind, Refusal, Stamp, TenantState, Unit,
+    Actor, ChangeTenant, Command, EventRef, Ledger, Path, Position, RecordKind, RecordName, Refusal, Stamp,
+    TenantState, Unit,
 };
 use secrets::Secret;
 use secrets::command::{Purge, Scope};
@@ -34,6 +36,8 @@ pub struct Begun {
     pub removed: u64,
     /// Tenants that were suspended again, or whose deletion began again.
     pub tenants: u64,
+    /// Principals that were changed in the lost life; what was taken from them is taken again.
+    pub told: u64,
     /// Policies that were made or changed in the lost life and are again as in the backup; somebody should look at them.
     pub policies: Vec<String>,
     /// A one-time login of an owner of the home tenant.
@@ -78,12 +82,20 @@ pub async fn begin_again(
     let removed = remove(&writer, &taken).await?;
     let tenants_shut = shut(&writer, &taken).await?;
     let mut principals = 0u64;
-    for tenant in tenants(ledger).await? {
-        principals = principals.saturating_add(end(&writer, tenant, &taken).await?);
+    let tenants = tenants(ledger).await?;
+    for tenant in tenants.keys() {
+        principals = principals.saturating_add(end(&writer, *tenant, &taken).await?);
+        unwrap_nothing(&writer, *tenant).await?;
     }
-    let policies = taken.policies.iter().filter(|(_, gone)| !**gone).map(|((_, name), _)| name.as_str().to_owned());
-    let policies = policies.collect::<BTreeSet<_>>().into_iter().collect();
-    Ok(Begun { principals, purged, removed, tenants: tenants_shut, policies, login: login(&writer).await? })
+    let home = home(ledger).await?;
+    let shown = |(tenant, name): &(TenantId, PolicyName)| match tenants.get(tenant).filter(|_| *tenant != home) {
+        Some(of) => format!("{name} (tenant {of})"),
+        None => name.as_str().to_owned(),
+    };
+    let policies = taken.policies.iter().filter(|(_, gone)| !**gone).map(|(which, _)| shown(which)).collect();
+    let told = u64::try_from(taken.principals.len()).unwrap_or(u64::MAX);
+    let login = login(&writer).await?;
+    Ok(Begun { principals, purged, removed, tenants: tenants_shut, told, policies, login })
 }
 
 fn taken(known: &Known) -> Result<Taken, Refusal> {
@@ -133,16 +145,28 @@ impl Writer<'_> {
     }
 }
 
-/// Every tenant there is.
-async fn tenants(ledger: &Ledger) -> Result<Vec<TenantId>, Refusal> {
-    let mut all = Vec::new();
+/// Takes out what is wrapped: what was opened in the lost life must not open again.
+async fn unwrap_nothing(writer: &Writer<'_>, tenant: TenantId) -> Result<(), Refusal> {
+    loop {
+        let found = writer.ledger.children(tenant, RecordKind::WRAP, &[], None, ERASE_STEP).await?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        let names = found.into_iter().map(|child| RecordName::new(RecordKind::WRAP, [child.name]));
+        writer.submit(tenant, vec![Box::new(Erase::new(names.collect()))]).await?;
+    }
+}
+
+/// Every tenant there is, with its name.
+async fn tenants(ledger: &Ledger) -> Result<BTreeMap<TenantId, String>, Refusal> {
+    let mut all = BTreeMap::new();
     let mut after = None;
     loop {
         let page = ledger.children(TenantId::SYSTEM, RecordKind::TENANT, &[], after, STEP).await?;
         let Some(last) = page.last() else { return Ok(all) };
         after = Some(last.id);
         for child in &page {
-            all.extend(ledger.tenant_named(&child.name).await?.map(|tenant| tenant.id));
+            all.extend(ledger.tenant_named(&child.name).await?.map(|tenant| (tenant.id, tenant.name)));
         }
     }
 }

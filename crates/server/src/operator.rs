@@ -55,8 +55,9 @@ impl Warden {
 
     /// Takes one share; with enough of them the server is open when this returns.
     ///
-    /// Errors: `seal.share` says which share and why; `seal.ceremony` for a nonce of another beginning; `seal.open`, `seal.sealed`; `seal.invalid`, `storage.*` when the
-    /// shares were enough and the store does not open all the same. What was accepted before stays, but for the last.
+    /// Errors: `seal.share` says which share and why; `seal.ceremony` for a nonce of another beginning; `seal.open`,
+    /// `seal.sealed`; `seal.invalid`, `storage.*` when the shares were enough and the store does not open all the same.
+    /// What was accepted before stays, but for the last.
     pub(crate) async fn unseal(self: &Arc<Warden>, give: GiveShare) -> Result<Unsealed, Refusal> {
         let now = self.ground.seams.clock.monotonic();
         let (before, key, set) = {

@@ -121,9 +121,14 @@ impl Confines {
         self.networks.iter().all(|layer| layer.iter().any(|net| net.contains(source)))
     }
 
-    /// Whether policies may be asked at all. What concerns only the caller itself is never held back.
+    /// Whether anything is left out of what policies may allow.
+    pub fn is_scoped(&self) -> bool {
+        !self.scopes.is_empty()
+    }
+
+    /// Whether policies may be asked at all. What concerns only the session itself and what hangs on it is never held back.
     pub fn cover(&self, action: Action, resource: &Resource) -> bool {
-        action.group() == "own"
+        (action.group() == "own" && action != Action::WrapMake)
             || self.scopes.iter().all(|layer| layer.iter().any(|rule| rule.covers(action, resource)))
     }
 }
@@ -186,6 +191,7 @@ mod tests {
             (Action::SecretList, Resource::Folder(Prefix::default()), false),
             (Action::PolicyRead, Resource::Policy(PolicyName::parse("db").unwrap()), false),
             (Action::SessionOwn, Resource::System(crate::Part::Sessions), true),
+            (Action::WrapMake, Resource::System(crate::Part::Sessions), false),
         ] {
             assert_eq!(confines.cover(action, &resource), wanted, "{action} {resource:?}");
         }

@@ -186,9 +186,12 @@ impl Plan {
     async fn make(grant: &Authorized, application: Application, carries_out: bool) -> Result<Plan, Refusal> {
         let Application { set, documents, prune } = application;
         check_set(&set)?;
-        let named: BTreeSet<Member> = documents.iter().map(Document::member).collect();
-        if named.len() != documents.len() {
-            return Err(Refusal::new(&APPLY_INVALID, "two documents are about the same thing"));
+        let mut named = BTreeSet::<Member>::new();
+        for member in documents.iter().map(Document::member) {
+            let why = format!("two documents are about {} `{}`", member.kind.word(), member.name);
+            if !named.insert(member) {
+                return Err(Refusal::new(&APPLY_INVALID, why));
+            }
         }
         let before = members(grant.ledger(), grant.tenant(), &set).await?.unwrap_or_default();
         let mut members: BTreeSet<Member> = named.clone();

@@ -167,12 +167,24 @@ pub async fn own(grant: Authorized) -> Result<Shown, Refusal> {
 /// Errors: `session.not_found`.
 pub async fn read(grant: Authorized) -> Result<Shown, Refusal> {
     let found = by_id(&grant, grant.session()?).await?;
-    if may_see(&grant, found.entity) { Ok(found) } else { Err(missing()) }
+    if reaches(&grant, found.id, found.entity, &found.parents) { Ok(found) } else { Err(missing()) }
 }
 
-/// Whether a session of this identity may be shown, by the right that was enough.
-fn may_see(grant: &Authorized, entity: EntityId) -> bool {
-    grant.right() == Action::SessionRead || entity == grant.facts().entity
+/// Whether the right that was enough is about this session. That to one's own is, where acts are left out of what the session
+/// may do, about itself and what was derived from it: who holds a lesser session does not end the wider ones beside it.
+fn reaches(grant: &Authorized, id: SessionId, entity: EntityId, parents: &[SessionId]) -> bool {
+    let me = grant.facts();
+    let near = !me.confines.is_scoped() || id == me.session || parents.contains(&me.session);
+    grant.right() != Action::SessionOwn || (entity == me.entity && near)
+}
+
+/// Errors: `session.not_found` for a session that the right is not about.
+async fn within_reach(grant: &Authorized, id: SessionId) -> Result<(), Refusal> {
+    if grant.right() != Action::SessionOwn || !grant.facts().confines.is_scoped() || id == grant.facts().session {
+        return Ok(());
+    }
+    let found = by_id(grant, id).await?;
+    if reaches(grant, id, found.entity, &found.parents) { Ok(()) } else { Err(missing()) }
 }
 
 fn missing() -> Refusal {
@@ -200,7 +212,8 @@ pub async fn list(grant: Authorized, cursor: Option<String>, limit: Option<u64>)
         // Records of sessions are named after the digest.
         let Some(digest) = access::codec::unhex(&child.name) else { continue };
         let session = Session::decode(&child.body).map_err(damaged)?;
-        if may_see(&grant, session.entity) {
+        let parents: Vec<SessionId> = session.parents.iter().map(|link| link.id).collect();
+        if reaches(&grant, session.id, session.entity, &parents) {
             items.extend(show(grant.ledger(), tenant, (digest, session)).await?);
         }
     }
@@ -213,6 +226,7 @@ pub async fn list(grant: Authorized, cursor: Option<String>, limit: Option<u64>)
 pub async fn renew(grant: Authorized, ttl: Option<Duration>) -> Result<Changed<Shown>, Refusal> {
     let id = grant.session().unwrap_or(grant.facts().session);
     ttl.map(Ttl::session).transpose()?;
+    within_reach(&grant, id).await?;
     let command = match grant.right() {
         Action::SessionRenew => RenewSession::anyone(id, ttl),
         _ => RenewSession::own(id, ttl),
@@ -226,6 +240,7 @@ pub async fn renew(grant: Authorized, ttl: Option<Duration>) -> Result<Changed<S
 /// it did not exist. Errors: `session.not_found`, `principal.owner_only` (nothing happened).
 pub async fn revoke(grant: Authorized) -> Result<Changed<SessionId>, Refusal> {
     let id = grant.session()?;
+    within_reach(&grant, id).await?;
     let command = match grant.right() {
         Action::SessionRevoke => RevokeSession::anyone(id),
         _ => RevokeSession::own(id),

@@ -140,7 +140,7 @@ async fn one_document_that_cannot_be_applied_leaves_all_as_it_was() {
         (secret("db/none", None, 5), "apply.invalid", "secret `db/none`"),
         (secret("db/weak", Some(Recipe::Hex(1)), 5), "secret.invalid", "secret `db/weak`"),
         (policy("shut", "forbid (principal, action, resource);"), "policy.invalid", "owner"),
-        (principal("ann", &[]), "apply.invalid", "same thing"),
+        (principal("ann", &[]), "apply.invalid", "principal `ann`"),
     ] {
         let refused = apply(&owner, with(bad)).await.unwrap_err();
         assert_eq!(refused.code.name, wanted, "{refused:?}");

@@ -93,6 +93,39 @@ async fn token_07_an_id_shows_and_ends_a_session_only_with_the_right_and_in_its_
 }
 
 #[tokio::test]
+async fn a_session_with_a_scope_reaches_itself_and_what_hangs_on_it_and_no_wider_one() {
+    let house = house().await;
+    let owner = house.owner().await;
+    let friend = owner.friend("friend", &[]).await;
+    for who in [&owner, &friend] {
+        let lesser = who.derive(false, scope(&["secret.read"], "db/")).await.unwrap();
+        let child = lesser.derive(false, Asked::default()).await.unwrap();
+        let (wider, below, own_id) =
+            (own(who).await.unwrap().id, own(&child).await.unwrap().id, own(&lesser).await.unwrap().id);
+        assert_eq!(
+            code(lesser.act(Act::session_read(wider), b"", session::read).await.into_outcome()),
+            "session.not_found"
+        );
+        let renewed = lesser.act(Act::session_renew(wider), b"", |grant| session::renew(grant, None)).await;
+        assert_eq!(code(renewed.into_outcome()), "session.not_found");
+        assert_eq!(
+            code(lesser.act(Act::session_revoke(wider), b"", session::revoke).await.into_outcome()),
+            "session.not_found"
+        );
+        let listed = lesser.act(Act::session_list(), b"", |grant| session::list(grant, None, None)).await;
+        let mut listed: Vec<_> = listed.into_outcome().unwrap().items.iter().map(|shown| shown.id).collect();
+        listed.sort_unstable();
+        let mut wanted = vec![own_id, below];
+        wanted.sort_unstable();
+        assert_eq!(listed, wanted);
+        lesser.act(Act::session_revoke(below), b"", session::revoke).await.into_outcome().unwrap();
+        assert_eq!(code(own(&child).await), "auth.required");
+        lesser.act(Act::session_revoke(own_id), b"", session::revoke).await.into_outcome().unwrap();
+        assert!(own(who).await.is_ok());
+    }
+}
+
+#[tokio::test]
 async fn token_08_a_one_use_session_is_good_for_one_of_twenty_calls_at_once() {
     let house = house().await;
     let owner = house.owner().await;

@@ -23,6 +23,12 @@ pub(crate) struct Restore {
     /// Move a store that is there aside; what it purged and took away after the backup is taken away again
     #[arg(long)]
     replace: bool,
+    /// The seal's key file of the store that is replaced, where it is another than the backup's
+    #[arg(long, value_name = "FILE", requires = "replace")]
+    replaced_seal_file: Option<PathBuf>,
+    /// Replace a store that cannot be read: what it purged and took away after the backup comes back
+    #[arg(long, requires = "replace")]
+    forget_later: bool,
 }
 
 /// What was done.
@@ -37,6 +43,7 @@ struct Answer {
     purged: u64,
     policies_removed: u64,
     tenants_shut: u64,
+    principals_changed: u64,
     policies_to_look_at: Vec<String>,
     principals_logged_out: u64,
 }
@@ -47,11 +54,11 @@ impl Restore {
         if self.replace {
             input::confirm("replacing the store by an older state of it", "replace", global.yes)?;
         }
-        let Restore { file, data_dir, seal, replace } = self;
+        let Restore { file, data_dir, seal, replace, replaced_seal_file: replaced_seal, forget_later: forget } = self;
         let seal = seal.key()?;
         let data = data_dir.display().to_string();
-        let asked = server::backup::Restore { file, seal, data: data_dir, replace };
-        let Restored { backup, replaced, lost, unknown, purged, removed, tenants, policies, principals, login } =
+        let asked = server::backup::Restore { file, seal, data: data_dir, replace, replaced_seal, forget };
+        let Restored { backup, replaced, lost, unknown, purged, removed, tenants, told, policies, principals, login } =
             server::backup::restore(&asked).await.map_err(|error| failed(&error))?;
         if let Some(why) = unknown {
             output::note(&format!(
@@ -68,6 +75,7 @@ impl Restore {
             purged,
             policies_removed: removed,
             tenants_shut: tenants,
+            principals_changed: told,
             policies_to_look_at: policies,
             principals_logged_out: principals,
         };
@@ -92,10 +100,13 @@ fn text(answer: &Answer) -> String {
     }
     if let (Some(from), Some(to)) = (answer.lost_from, answer.lost_to) {
         line("lost", format!("entries {from}..{to} of the old ledger are not in this backup"));
-        let Answer { purged, policies_removed, tenants_shut, .. } = answer;
+        let Answer { purged, policies_removed, tenants_shut, principals_changed, .. } = answer;
         line(
             "taken away again",
-            format!("{purged} purged versions, {policies_removed} policies, {tenants_shut} tenants"),
+            format!(
+                "{purged} purged versions, {policies_removed} policies, {tenants_shut} tenants, \
+                 what {principals_changed} principals lost"
+            ),
         );
     }
     if !answer.policies_to_look_at.is_empty() {

@@ -113,6 +113,36 @@ fn ft_33_a_restore_over_a_newer_state_keeps_what_was_taken_away() {
 }
 
 #[test]
+fn ft_33_what_was_taken_away_under_another_seal_than_the_backups_is_read_with_its_key_or_given_up_aloud() {
+    let mut house = House::start();
+    house.put("db/gone", b"canary-two");
+    house.put("note", b"canary-three");
+    house.run(&["wrap", "note", "--out", "wrapped"]).ok();
+    house.run(&["backup", "kept.backup"]).ok();
+    assert_eq!(house.run(&["unwrap", "wrapped"]).ok().text(), "canary-three");
+    house.run(&["purge", "db/gone", "--all", "--yes"]).ok();
+    std::fs::copy(house.folder().join("data.seal.key"), house.folder().join("old.key")).unwrap();
+    house.run(&["seal", "rekey", "--yes"]).ok();
+    house.stop();
+    let old =
+        ["--json", "restore", "kept.backup", "--data-dir", "data", "--seal-file", "old.key", "--replace", "--yes"];
+    house.run(&old).failed(2, "--replaced-seal-file");
+    assert!(!house.folder().join("data.replaced-1").exists());
+    let told = house.run(&[&old[..], &["--replaced-seal-file", "data.seal.key"]].concat()).ok().json();
+    assert_eq!(told["purged"], 1, "{told}");
+    // The backup's seal is in force again.
+    std::fs::copy(house.folder().join("old.key"), house.folder().join("data.seal.key")).unwrap();
+    house.start_again();
+    house.run(&["get", "db/gone"]).failed(5, "secret.");
+    assert_eq!(house.run(&["get", "note"]).ok().text(), "canary-three");
+    house.run(&["unwrap", "wrapped"]).failed(3, "wrap.refused");
+    house.stop();
+    std::fs::write(house.folder().join("data/ledger.db"), b"no store at all").unwrap();
+    assert_ne!(house.run(&old).code, 0);
+    house.run(&[&old[..], &["--forget-later"]].concat()).ok();
+}
+
+#[test]
 fn token_15_a_token_revoked_after_the_backup_stays_dead_where_nothing_is_known_of_it() {
     let mut house = House::start();
     house.put("a", b"canary");

@@ -36,6 +36,10 @@ pub struct Restore {
     pub data: PathBuf,
     /// Whether a store that is there may be moved aside.
     pub replace: bool,
+    /// Key file of that store's seal, where it has another than the backup.
+    pub replaced_seal: Option<PathBuf>,
+    /// Whether it goes on without what that store took away after the backup, where it cannot be read.
+    pub forget: bool,
 }
 
 /// What opens a backup's seal.
@@ -112,6 +116,8 @@ pub struct Restored {
     pub removed: u64,
     /// Tenants suspended again, or whose deletion goes on when the server runs.
     pub tenants: u64,
+    /// Principals changed in the lost time; what was taken from them is taken again.
+    pub told: u64,
     /// Policies of the lost time, which are as in the backup again.
     pub policies: Vec<String>,
     /// Principals whose sessions and logins are over.
@@ -156,7 +162,19 @@ pub async fn restore(asked: &Restore) -> Result<Restored, OfflineError> {
     let mut whole = whole(&asked.file, &*seal)?;
     let data = std::path::absolute(&asked.data).map_err(|error| refused(FileError::io(&asked.data, &error)))?;
     let old = replace::look(&data, asked.replace)?;
-    let (known, unknown, _held) = known(old.then_some(data.as_path()), &*seal, &whole).await?;
+    let (known, unknown, _held) = match (old, &asked.replaced_seal) {
+        (false, _) => (None, None, None),
+        (true, None) => known(&data, &*seal, &whole).await?,
+        (true, Some(key)) => known(&data, &*open_seal(key)?, &whole).await?,
+    };
+    if let Some(why) = unknown.as_ref().filter(|_| !asked.forget) {
+        let why = format!(
+            "{}: what it purged and took away after the backup cannot be read ({why}); --replaced-seal-file names the key \
+             of its seal, --forget-later goes on without",
+            data.display()
+        );
+        return Err(OfflineError::new(Class::Invalid, why));
+    }
     let staging = replace::staging(&data)?;
     let built = build(&staging, &mut whole, seal, known.as_ref()).await;
     let begun = match built {
@@ -184,6 +202,7 @@ pub async fn restore(asked: &Restore) -> Result<Restored, OfflineError> {
         purged: begun.purged,
         removed: begun.removed,
         tenants: begun.tenants,
+        told: begun.told,
         policies: begun.policies,
         principals: begun.principals,
         login,
@@ -192,11 +211,10 @@ pub async fn restore(asked: &Restore) -> Result<Restored, OfflineError> {
 
 /// What the store that stands there knows of the time after the backup; kept from servers as long as it is held.
 async fn known(
-    old: Option<&Path>,
+    old: &Path,
     seal: &dyn Seal,
     whole: &Whole<Source>,
 ) -> Result<(Option<Known>, Option<String>, Option<Arc<dyn Storage>>), OfflineError> {
-    let Some(old) = old else { return Ok((None, None, None)) };
     let storage: Arc<dyn Storage> = match inspect(old).await {
         Ok(storage) => storage,
         Err(error) if error.class() == Class::Corrupt => return Ok((None, Some(error.to_string()), None)),

@@ -98,7 +98,8 @@ async fn ft_35_a_backup_made_while_many_write_is_restored_whole() {
     assert_eq!((&made[0]["id"], made[0]["state"].as_str()), (&first["id"], Some("verified")), "{made:?}");
     let file = house.places.backups.join(format!("{}.verified.backup", first["id"].as_str().unwrap()));
     let seal = server::backup::SealKey::File(house.places.seal.clone());
-    let asked = Restore { file, seal, data: top.path().join("elsewhere"), replace: false };
+    let asked =
+        Restore { file, seal, data: top.path().join("elsewhere"), replace: false, replaced_seal: None, forget: false };
     let restored = server::backup::restore(&asked).await.unwrap();
     assert!(restored.lost.is_none() && restored.replaced.is_none());
     let found = server::offline::verify_data_dir(&asked.data, Some(&house.places.seal), None).await.unwrap();
