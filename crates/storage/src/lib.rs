@@ -9,6 +9,7 @@ mod contract;
 mod key;
 mod limits;
 mod memory;
+mod remote;
 mod sqlite;
 
 pub use contract::{
@@ -16,5 +17,7 @@ pub use contract::{
     StorageError, StoredBatch,
 };
 pub use key::{Key, Kind, Shard};
+pub use limits::{check_batch, check_page, check_run};
 pub use memory::{Memory, Transactions};
+pub use remote::{ConnectError, ConnectReason, RemoteOptions};
 pub use sqlite::{FileOptions, OpenError, Sqlite, SqliteOptions};

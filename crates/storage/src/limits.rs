@@ -8,7 +8,7 @@ use std::collections::HashSet;
 pub(crate) const PLACE_BYTES: usize = 28;
 
 /// Says what is wrong with a batch: a limit passed, or a row that is not its own.
-pub(crate) fn check_batch(batch: &Batch) -> Result<(), &'static str> {
+pub fn check_batch(batch: &Batch) -> Result<(), &'static str> {
     if batch.number.0 == 0 {
         return Err("the first batch has number 1");
     }
@@ -47,7 +47,7 @@ fn check_own(batch: &Batch, put: &Put) -> Result<(), &'static str> {
 }
 
 /// Says what is wrong with a run.
-pub(crate) fn check_run(run: &Run) -> Result<(), &'static str> {
+pub fn check_run(run: &Run) -> Result<(), &'static str> {
     run.ops.iter().try_for_each(|op| match op {
         Op::Put(key, value) => {
             if matches!(key.kind(), Kind::Batch | Kind::Side | Kind::Key | Kind::Blob | Kind::Ring) {
@@ -77,6 +77,6 @@ fn check_shape(key: &Key) -> Result<(), &'static str> {
 }
 
 /// Says whether a page, a list of keys or a tail asks for too much at once.
-pub(crate) fn check_page(entries: usize) -> Result<(), &'static str> {
+pub fn check_page(entries: usize) -> Result<(), &'static str> {
     (entries <= LIMITS.page_max).then_some(()).ok_or("more than 4,096 at once")
 }
