@@ -69,8 +69,8 @@ impl core::error::Error for BadKey {}
 
 /// A 256-bit key for one purpose, wiped on drop. No `Clone`; `Debug` shows purpose and id.
 ///
-/// Seal, root and tenant keys lie in locked memory; log, state, name and checkpoint keys keep their expanded form,
-/// because they are used all the time.
+/// Seal, root and tenant keys lie in locked memory and are expanded for each use; log, state and name keys keep their
+/// expanded form while they are in use, the checkpoint key always.
 pub struct Key<P: Purpose> {
     id: KeyId,
     bytes: Home,
@@ -133,7 +133,7 @@ impl<P: Purpose> Key<P> {
         &self.ready
     }
 
-    fn expose(&self) -> &[u8; KEY_BYTES] {
+    pub(super) fn expose(&self) -> &[u8; KEY_BYTES] {
         match &self.bytes {
             Home::Locked(key) => key.expose(),
             Home::Heap(key) => key,

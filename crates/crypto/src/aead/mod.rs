@@ -41,6 +41,7 @@ mod blob;
 mod key;
 mod purpose;
 mod special;
+mod warm;
 
 pub use aad::Aad;
 pub use blob::{FORMAT_VERSION, HEADER_BYTES, Header, OVERHEAD_BYTES, OpenError};

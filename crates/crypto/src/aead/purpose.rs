@@ -4,6 +4,8 @@ use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::Ed25519KeyPair;
 
+use super::warm::Warm;
+
 /// What a key is for. Implemented by the markers of this module only.
 pub trait Purpose: inner::Inner + Send + Sync + 'static {
     /// How the purpose is called in messages.
@@ -24,7 +26,7 @@ mod inner {
         const CODE: u8;
         /// Whether the bytes lie in locked memory.
         const LOCKED: bool;
-        /// What is worked out from the bytes once and kept.
+        /// What is worked out from the bytes, once or while the key is used, and kept.
         type Ready: Send + Sync;
         fn ready(bytes: &[u8; 32]) -> Option<Self::Ready>;
     }
@@ -73,13 +75,13 @@ macro_rules! cold {
     )*};
 }
 
-/// Used for every entry and record: expanded once.
+/// Used for every entry and record: kept expanded while that goes on.
 macro_rules! hot {
     ($($name:ident),*) => {$(
         impl Cipher for $name {}
         impl InnerCipher for $name {
-            fn with<T>(ready: &LessSafeKey, _: &[u8; 32], act: impl FnOnce(&LessSafeKey) -> T) -> Option<T> {
-                Some(act(ready))
+            fn with<T>(ready: &Warm<LessSafeKey>, bytes: &[u8; 32], act: impl FnOnce(&LessSafeKey) -> T) -> Option<T> {
+                ready.with(|| expand(bytes).ok_or(()), act).ok()
             }
         }
     )*};
@@ -103,16 +105,15 @@ purpose!(
 );
 purpose!(
     /// The key of entries and access rows for a month.
-    LogKey, "log key", 5, locked: false, LessSafeKey, expand
+    LogKey, "log key", 5, locked: false, Warm<LessSafeKey>, |_| Some(Warm::new())
 );
 purpose!(
     /// The key of records, intents and volatile things.
-    StateKey, "state key", 6, locked: false, LessSafeKey, expand
+    StateKey, "state key", 6, locked: false, Warm<LessSafeKey>, |_| Some(Warm::new())
 );
 purpose!(
     /// Makes record ids out of names; seals nothing and is never replaced.
-    NameKey, "name key", 7, locked: false, Box<hmac::Key>,
-    |bytes: &[u8; 32]| Some(Box::new(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
+    NameKey, "name key", 7, locked: false, Warm<hmac::Key>, |_| Some(Warm::new())
 );
 purpose!(
     /// Signs checkpoints with Ed25519 (RFC 8032).
@@ -121,7 +122,7 @@ purpose!(
 );
 purpose!(
     /// The key of one backup.
-    BackupKey, "backup key", 10, locked: false, LessSafeKey, expand
+    BackupKey, "backup key", 10, locked: false, Warm<LessSafeKey>, |_| Some(Warm::new())
 );
 purpose!(
     /// The key that only the bearer of a token has ([`crate::token::bearer_key`]); seals what is handed to them.

@@ -1,5 +1,6 @@
 //! What only keys of one purpose do: the root key meets the seal, the name key names, the checkpoint key signs.
 
+use core::convert::Infallible;
 use core::fmt;
 
 use aws_lc_rs::hmac;
@@ -49,10 +50,16 @@ impl Key<NameKey> {
     /// get unrelated ids. Source: RFC 2104; ARCHITECTURE.md, record keys.
     #[must_use]
     pub fn id_of(&self, parent: [u8; 16], segment: &str) -> [u8; 16] {
-        let mut context = hmac::Context::with_key(self.ready());
-        context.update(&parent);
-        context.update(segment.as_bytes());
-        *first_32(context.sign().as_ref()).first_chunk().unwrap_or(&[0; 16])
+        let Ok(id) = self.ready().with(
+            || Ok::<_, Infallible>(hmac::Key::new(hmac::HMAC_SHA256, self.expose())),
+            |key| {
+                let mut context = hmac::Context::with_key(key);
+                context.update(&parent);
+                context.update(segment.as_bytes());
+                *first_32(context.sign().as_ref()).first_chunk().unwrap_or(&[0; 16])
+            },
+        );
+        id
     }
 }
 
