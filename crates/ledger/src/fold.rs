@@ -235,7 +235,7 @@ impl Folder {
         });
         let mut ops = drop_ops(&self.state, &self.backlog.drops, &[]);
         ops.extend(self.backlog.sides.iter().map(|number| Op::Delete(side_key(self.state.shard, *number))));
-        apply(&self.state, Run { ops, durable: false }).await?;
+        apply(&self.state, Run::new(ops, false)).await?;
         self.backlog = Backlog::default();
         self.state.drops_done.store(asked, Ordering::Release);
         Ok(())
@@ -294,7 +294,7 @@ impl Folder {
             self.counted_at = Some(now);
         }
         ops.extend(crate::seals::reserve(&self.state, all));
-        Ok(Run { ops, durable })
+        Ok(Run::new(ops, durable))
     }
 
     /// Derived things, the watermark last.
@@ -306,7 +306,7 @@ impl Folder {
         }
         ops.extend(tiles);
         ops.push(tree.seal_mark(&self.state, self.entropy.as_ref(), mark)?);
-        Ok(Run { ops, durable: false })
+        Ok(Run::new(ops, false))
     }
 
     async fn checkpoint(&mut self, tree: &mut Tree) -> Result<(), Refusal> {
@@ -317,7 +317,7 @@ impl Folder {
         }
         self.signed_at = Some(now);
         let ops = tree.sign(&self.state)?;
-        apply(&self.state, Run { ops, durable: false }).await
+        apply(&self.state, Run::new(ops, false)).await
     }
 }
 
@@ -342,7 +342,7 @@ pub(crate) async fn settle_side(
     ops.extend(drop_ops(state, &side.drops, &side.rings));
     state.ring.adopt(&[], &side.rings);
     ops.push(Op::Delete(side_key(state.shard, number)));
-    apply(state, Run { ops, durable: !side.rings.is_empty() }).await
+    apply(state, Run::new(ops, !side.rings.is_empty())).await
 }
 
 fn drop_ops(state: &State, drops: &[Dropped], rings: &[(TenantId, storage::Place)]) -> Vec<Op> {

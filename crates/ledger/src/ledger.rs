@@ -274,7 +274,7 @@ impl Ledger {
     async fn sign_now(&self) -> Result<Option<String>, Refusal> {
         let mut tree = self.inner.tree.read().clone();
         let ops = tree.sign(&self.inner.state)?;
-        crate::fold::apply(&self.inner.state, storage::Run { ops, durable: false }).await?;
+        crate::fold::apply(&self.inner.state, storage::Run::new(ops, false)).await?;
         let note = tree.note().cloned();
         *self.inner.tree.write() = tree;
         Ok(note)

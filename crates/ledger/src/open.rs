@@ -223,7 +223,7 @@ pub async fn forget_records(storage: &dyn Storage, shard: Shard) -> Result<u64, 
 }
 
 async fn remove(storage: &dyn Storage, ops: Vec<storage::Op>) -> Result<(), Refusal> {
-    match storage.apply(storage::Run { ops, durable: false }).await {
+    match storage.apply(storage::Run::new(ops, false)).await {
         Commit::Done => Ok(()),
         Commit::Refused(cause) | Commit::Unknown(cause) => Err(cause_refusal(&cause)),
         Commit::Conflict(_) => Err(Refusal::new(&code::BUG, "a run that conflicts")),

@@ -179,7 +179,7 @@ impl State {
                 self.full.store(true, Ordering::Release);
                 self.later.work();
             }
-            Cause::Invalid(_) | Cause::Unreachable(_) => {}
+            Cause::Invalid(_) | Cause::Unreachable(_) | Cause::Fenced => {}
         }
     }
 
@@ -433,6 +433,7 @@ pub(crate) fn cause_refusal(cause: &Cause) -> Refusal {
         Cause::Unreachable(_) => {
             Refusal::new(&code::STORAGE_UNAVAILABLE, "the store cannot be reached; nothing was changed")
         }
+        Cause::Fenced => Refusal::new(&code::STORAGE_UNAVAILABLE, "another node has taken over; nothing was changed"),
         Cause::Broken(_) => {
             Refusal::new(&code::STORAGE_UNAVAILABLE, "the store is shut after a failed write; nothing was changed")
         }

@@ -64,7 +64,7 @@ fn round(folder: &Path, ledger: FileOptions, records_file: FileOptions) {
     let mut records = 0;
     while records < RECORDS {
         let ops = (records..records + 10_000).map(|n| Op::Put(record(n), Bytes::from(vec![3; 200]))).collect();
-        assert_eq!(block_on(store.apply(Run { ops, durable: false })), Commit::Done);
+        assert_eq!(block_on(store.apply(Run::new(ops, false))), Commit::Done);
         records += 10_000;
     }
     let mut number = 0;
@@ -111,7 +111,7 @@ fn commits(store: &Sqlite, number: &mut u64, group: u32, count: u32, shape: &str
                 let mut ops = vec![Op::Delete(Key::numbered(Kind::Side, Shard(0), BatchNumber(number)))];
                 ops.extend(keys.into_iter().map(|key| Op::Put(key, Bytes::from(vec![4; 200]))));
                 ops.push(Op::Put(Key::new(Kind::Record, Shard(0), b"watermark".as_slice()), Bytes::from(vec![0; 8])));
-                assert_eq!(block_on(store.apply(Run { ops, durable: false })), Commit::Done);
+                assert_eq!(block_on(store.apply(Run::new(ops, false))), Commit::Done);
             }
         });
         let mut times = Vec::new();

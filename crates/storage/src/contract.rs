@@ -133,6 +133,8 @@ pub enum Cause {
     Unreachable(String),
     /// A failed flush or an input/output error: this handle must not be written again.
     Broken(String),
+    /// A run of a later turn was carried out: whoever made this one has been succeeded. Nothing more of it will happen.
+    Fenced,
 }
 
 /// Why a read failed. Reads have no effect.
@@ -189,6 +191,27 @@ pub struct Run {
     /// Whether the answer waits for stable storage. Deletes of `Key`, `Blob` and `Ring` rows are
     /// always erased from live files (secure delete, log truncated) before the answer when set.
     pub durable: bool,
+    /// Whose turn it is, where several nodes may think that it is theirs; runs without one are always carried out.
+    pub fence: Option<Fence>,
+}
+
+impl Run {
+    /// A run that is carried out whoever's turn it is.
+    pub fn new(ops: Vec<Op>, durable: bool) -> Run {
+        Run { ops, durable, fence: None }
+    }
+}
+
+/// A turn at carrying out runs: once one of a later turn was begun, those of earlier turns are [`Cause::Fenced`].
+///
+/// With transactions the comparison and the run are one. Without, a run that was under way stops before its next operation,
+/// and no operation of an earlier turn replaces, or brings back, what one of a later turn wrote or removed within the last hour.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Fence {
+    /// The shard it is about.
+    pub shard: Shard,
+    /// The turn; later ones are higher.
+    pub turn: u64,
 }
 
 /// One page of a scan.

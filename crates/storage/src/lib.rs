@@ -13,7 +13,7 @@ mod remote;
 mod sqlite;
 
 pub use contract::{
-    Batch, BatchId, BatchNumber, BoxFuture, Cause, Commit, LIMITS, Limits, Op, Page, Place, Put, Run, Storage,
+    Batch, BatchId, BatchNumber, BoxFuture, Cause, Commit, Fence, LIMITS, Limits, Op, Page, Place, Put, Run, Storage,
     StorageError, StoredBatch,
 };
 pub use key::{Key, Kind, Shard};

@@ -1,7 +1,7 @@
 //! A store in memory, for tests and simulation, with and without transactions over several keys.
 
 use crate::contract::{
-    Batch, BatchId, BatchNumber, BoxFuture, Cause, Commit, Op, Page, Run, Storage, StorageError, StoredBatch,
+    Batch, BatchId, BatchNumber, BoxFuture, Cause, Commit, Fence, Op, Page, Run, Storage, StorageError, StoredBatch,
 };
 use crate::key::{Key, Kind, Shard};
 use crate::limits::{check_batch, check_page, check_run};
@@ -32,6 +32,7 @@ pub struct Memory {
 struct State {
     rows: BTreeMap<Key, Bytes>,
     ids: BTreeMap<(Shard, BatchNumber), BatchId>,
+    turns: BTreeMap<Shard, u64>,
 }
 
 impl Memory {
@@ -77,9 +78,23 @@ impl Memory {
         match self.transactions {
             Transactions::Yes => {
                 let mut state = self.state.lock();
+                if !state.begin(run.fence) {
+                    return Commit::Refused(Cause::Fenced);
+                }
                 run.ops.into_iter().for_each(|op| state.apply(op));
             }
-            Transactions::No => run.ops.into_iter().for_each(|op| self.state.lock().apply(op)),
+            Transactions::No => {
+                if !self.state.lock().begin(run.fence) {
+                    return Commit::Refused(Cause::Fenced);
+                }
+                for op in run.ops {
+                    let mut state = self.state.lock();
+                    if !state.begin(run.fence) {
+                        return Commit::Refused(Cause::Fenced);
+                    }
+                    state.apply(op);
+                }
+            }
         }
         Commit::Done
     }
@@ -104,6 +119,14 @@ impl State {
         }
         self.ids.insert((shard, number), id);
         Commit::Done
+    }
+
+    /// Whether it is still the turn of a run.
+    fn begin(&mut self, fence: Option<Fence>) -> bool {
+        let Some(Fence { shard, turn }) = fence else { return true };
+        let last = self.turns.entry(shard).or_default();
+        *last = turn.max(*last);
+        *last == turn
     }
 
     fn apply(&mut self, op: Op) {

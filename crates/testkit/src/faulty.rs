@@ -283,8 +283,8 @@ impl Storage for Faulty {
                 Ok(Some(Fault::Refused)) => Commit::Refused(Cause::Full),
                 Ok(Some(Fault::HalfThenGone)) => {
                     let half = run.ops.len() / 2;
-                    let ops = run.ops.into_iter().take(half).collect();
-                    drop(self.apply_now(Run { ops, durable: run.durable }).await);
+                    let ops = run.ops.iter().take(half).cloned().collect();
+                    drop(self.apply_now(Run { ops, ..run }).await);
                     lost()
                 }
                 Ok(Some(Fault::AppliedButLost | Fault::DoneThenGone)) => {

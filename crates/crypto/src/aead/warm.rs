@@ -108,7 +108,11 @@ mod tests {
         let busy = Warm::new();
         let mut made = 0;
         for at in 0..WARM_MAX * 3 {
-            busy.with(|| Ok::<_, ()>(made += 1), |()| ()).unwrap();
+            let make = || {
+                made += 1;
+                Ok::<_, ()>(made)
+            };
+            busy.with(make, |_| ()).unwrap();
             Warm::new().with(|| Ok::<_, ()>(at), |_| ()).unwrap();
         }
         assert!(made <= 2, "it was worked out {made} times");

@@ -48,13 +48,14 @@ impl StoreSink {
     }
 
     async fn apply(&self, ops: Vec<Op>, durable: bool) -> Result<(), SinkError> {
-        match self.storage.apply(Run { ops, durable }).await {
+        match self.storage.apply(Run::new(ops, durable)).await {
             Commit::Done => Ok(()),
             Commit::Refused(cause) | Commit::Unknown(cause) => Err(match cause {
                 Cause::Full => SinkError::Full,
                 Cause::Broken(why) => SinkError::Broken(why),
                 Cause::Unreachable(why) => SinkError::Unavailable(why),
                 Cause::Invalid(why) => SinkError::Unavailable(why.to_owned()),
+                Cause::Fenced => SinkError::Unavailable("another node has taken over".into()),
             }),
             Commit::Conflict(_) => Err(SinkError::Unavailable("the store answered out of turn".into())),
         }

@@ -83,7 +83,7 @@ impl Ledger {
                 let ops: Vec<Op> =
                     page.into_iter().filter(|(key, _)| !kept(key)).map(|(key, _)| Op::Delete(key)).collect();
                 removed = removed.saturating_add(u64::try_from(ops.len()).unwrap_or(u64::MAX));
-                crate::fold::apply(&self.inner.state, Run { ops, durable: false }).await?;
+                crate::fold::apply(&self.inner.state, Run::new(ops, false)).await?;
             }
         }
         Ok(removed)

@@ -46,7 +46,7 @@ impl<R: Read + Seek> Whole<R> {
         note("checkpoint", &foot.checkpoint);
         while !ops.is_empty() {
             let later = ops.split_off(ops.len().min(LIMITS.page_max));
-            done(storage.apply(Run { ops, durable: true }).await)?;
+            done(storage.apply(Run::new(ops, true)).await)?;
             ops = later;
             pace.step().await?;
         }

@@ -261,7 +261,7 @@ async fn unsigned(age: Duration) -> Arc<dyn Storage> {
     assert_eq!(verify(store.clone(), false).await.bad, None);
     let gone =
         ["checkpoint", "verifier"].map(|name| Op::Delete(Key::new(Kind::Meta, Shard(0), name.as_bytes().to_vec())));
-    assert_eq!(store.apply(Run { ops: gone.into(), durable: true }).await, Commit::Done);
+    assert_eq!(store.apply(Run::new(gone.into(), true)).await, Commit::Done);
     store
 }
 

@@ -28,6 +28,7 @@ use ledger_file::{Job, LedgerFile, Unlooked};
 use reads::Readers;
 use records_file::{Errand, RecordsFile, stopped};
 use reserve::Reserve;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
@@ -128,6 +129,7 @@ impl Sqlite {
             flushes: false,
             flush: options.flush,
             reserve: Arc::clone(&reserve),
+            turns: BTreeMap::new(),
         };
         let threads = vec![
             thread("storage-ledger", move || ledger.run(&jobs))?,

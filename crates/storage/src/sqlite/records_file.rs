@@ -6,8 +6,10 @@ use super::file::{self, CHECKPOINT_LOOK, CHECKPOINT_MOVE};
 use super::layout::{DbFile, FLUSHED};
 use super::ledger_file::{Job, Ride, Unlooked, apply, checkpoint, execute, roll_back};
 use super::reserve::Reserve;
-use crate::contract::{Cause, Commit, Op, Run};
+use crate::contract::{Cause, Commit, Fence, Op, Run};
+use crate::key::Shard;
 use rusqlite::Connection;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use tokio::sync::oneshot;
@@ -33,6 +35,8 @@ pub(super) struct RecordsFile {
     /// Whether they ever do.
     pub(super) flush: bool,
     pub(super) reserve: Arc<Reserve>,
+    /// The latest turn of each shard. One process holds the folder, so it need not be stored.
+    pub(super) turns: BTreeMap<Shard, u64>,
 }
 
 impl RecordsFile {
@@ -56,6 +60,13 @@ impl RecordsFile {
     /// A piece rests on stable storage before one on the other file follows, so that power loss leaves a prefix.
     fn apply(&mut self, run: Run) -> Commit {
         let durable = run.durable;
+        if let Some(Fence { shard, turn }) = run.fence {
+            let last = self.turns.entry(shard).or_default();
+            if turn < *last {
+                return Commit::Refused(Cause::Fenced);
+            }
+            *last = turn;
+        }
         let mut ops = run.ops.into_iter().peekable();
         while let Some(first) = ops.next() {
             let file = file_of(&first);

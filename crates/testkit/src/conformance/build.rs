@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use storage::{
-    Batch, BatchId, BatchNumber, Commit, Key, Kind, Op, Page, Place, Put, Run, Shard, Storage, StorageError,
+    Batch, BatchId, BatchNumber, Commit, Fence, Key, Kind, Op, Page, Place, Put, Run, Shard, Storage, StorageError,
     StoredBatch,
 };
 
@@ -64,7 +64,13 @@ impl Driver<'_> {
 
     /// See [`Storage::apply`].
     pub fn apply(&self, ops: Vec<Op>, durable: bool) -> Commit {
-        block_on(self.0.apply(Run { ops, durable }))
+        block_on(self.0.apply(Run::new(ops, durable)))
+    }
+
+    /// The same as one whose turn it may be in shard 0.
+    pub fn apply_in_turn(&self, ops: Vec<Op>, turn: u64) -> Commit {
+        let fence = Some(Fence { shard: Shard(0), turn });
+        block_on(self.0.apply(Run { fence, ..Run::new(ops, false) }))
     }
 
     /// Puts rows that a run may write; a refusal fails the test.

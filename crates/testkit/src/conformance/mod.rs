@@ -67,6 +67,7 @@ macro_rules! storage_conformance {
                 empty_rows_and_values_are_kept
                 a_run_may_be_repeated
                 operations_of_a_run_follow_their_order
+                a_run_of_an_earlier_turn_is_fenced
                 deletes_remove_exactly_their_key
                 a_batch_writes_only_rows_of_its_own
                 a_run_writes_no_row_of_a_batch

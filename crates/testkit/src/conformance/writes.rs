@@ -1,9 +1,11 @@
 //! Promises about commits, runs and limits.
 
 use super::Subject;
-use super::build::{Plain, record, value};
+use super::build::{Plain, block_on, record, value};
 use bytes::Bytes;
-use storage::{Batch, BatchId, BatchNumber, Cause, Commit, Key, Kind, LIMITS, Op, Put, Shard, StorageError};
+use storage::{
+    Batch, BatchId, BatchNumber, Cause, Commit, Fence, Key, Kind, LIMITS, Op, Put, Run, Shard, StorageError,
+};
 
 /// A number is taken once, in order; the loser learns the head, and number 0 is no number.
 pub fn batches_follow_one_another_without_gaps(subject: &Subject) {
@@ -89,6 +91,31 @@ pub fn a_run_may_be_repeated(subject: &Subject) {
         assert_eq!(store.one(&Plain::new(1, 1).key(Kind::Key, 0)), None);
         assert_eq!(store.one(&record(b"watermark")), Some(value("1")));
     }
+}
+
+/// Who has been succeeded changes nothing any more, and neither brings back what the successor removed.
+pub fn a_run_of_an_earlier_turn_is_fenced(subject: &Subject) {
+    let store = subject.driver();
+    let put = |text: &str| vec![Op::Put(record(b"a"), value(text)), Op::Put(record(b"watermark"), value(text))];
+    assert_eq!(store.apply_in_turn(put("1"), 1), Commit::Done);
+    assert_eq!(store.apply_in_turn(put("2"), 1), Commit::Done, "a turn has many runs");
+    assert_eq!(store.apply_in_turn(put("3"), 5), Commit::Done);
+    let fenced = Commit::Refused(Cause::Fenced);
+    assert_eq!(store.apply_in_turn(put("4"), 4), fenced);
+    assert_eq!((store.one(&record(b"a")), store.one(&record(b"watermark"))), (Some(value("3")), Some(value("3"))));
+    assert_eq!(store.apply_in_turn(vec![Op::Delete(record(b"a"))], 5), Commit::Done);
+    for turn in 0..5 {
+        assert_eq!(store.apply_in_turn(put("5"), turn), fenced);
+        assert_eq!(store.apply_in_turn(vec![Op::Delete(record(b"watermark"))], turn), fenced);
+        assert_eq!(store.apply_in_turn(Vec::new(), turn), fenced);
+    }
+    assert_eq!((store.one(&record(b"a")), store.one(&record(b"watermark"))), (None, Some(value("3"))));
+    assert_eq!(store.keys(&record(b""), None, 10), [record(b"watermark")]);
+    assert_eq!(store.apply(put("6"), false), Commit::Done, "without a fence it is everybody's turn");
+    let other = Run { fence: Some(Fence { shard: Shard(1), turn: 1 }), ..Run::new(Vec::new(), false) };
+    assert_eq!(block_on(subject.store.apply(other)), Commit::Done, "another shard has turns of its own");
+    assert_eq!(store.apply_in_turn(put("7"), 5), Commit::Done);
+    assert_eq!(store.one(&record(b"a")), Some(value("7")));
 }
 
 /// The last operation on a key wins, whatever kinds stand between.
