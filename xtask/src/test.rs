@@ -9,7 +9,7 @@ pub(crate) fn run(filter: &[String]) -> Outcome {
     }
     for (program, asked, package) in PEERS {
         if !present(program, asked) {
-            install(package, "tests hold what Aumbry makes against the programs that read it")?;
+            install(package, "tests hold what Aumbry makes against the programs that read or keep it")?;
         }
     }
     if filter.is_empty() {
@@ -24,9 +24,13 @@ pub(crate) fn run(filter: &[String]) -> Outcome {
     must(cargo(), &args)
 }
 
-/// Programs that read what Aumbry makes, how each says that it is there, and its package.
-const PEERS: [(&str, &[&str], &str); 3] =
-    [("openssl", &["version"], "openssl"), ("ssh", &["-V"], "openssh-client"), ("age", &["--version"], "age")];
+/// Programs that read or keep what Aumbry makes, how each says that it is there, and its package.
+const PEERS: [(&str, &[&str], &str); 4] = [
+    ("openssl", &["version"], "openssl"),
+    ("ssh", &["-V"], "openssh-client"),
+    ("age", &["--version"], "age"),
+    ("redis-server", &["--version"], "redis-server"),
+];
 
 /// Installs a package of the system where that is possible without asking; `why` is for whoever has to do it by hand.
 fn install(package: &str, why: &str) -> Outcome {
