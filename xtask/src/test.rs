@@ -7,6 +7,11 @@ pub(crate) fn run(filter: &[String]) -> Outcome {
     if !present("cc", &["--version"]) && !present("gcc", &["--version"]) {
         install("gcc", "a C compiler is needed")?;
     }
+    for (folder, package) in SERVERS {
+        if !std::path::Path::new(folder).is_dir() {
+            install(package, "tests keep what Aumbry stores in it")?;
+        }
+    }
     for (program, asked, package) in PEERS {
         if !present(program, asked) {
             install(package, "tests hold what Aumbry makes against the programs that read or keep it")?;
@@ -23,6 +28,9 @@ pub(crate) fn run(filter: &[String]) -> Outcome {
     args.extend(filter.iter().map(String::as_str));
     must(cargo(), &args)
 }
+
+/// Servers whose programs are in no folder of `PATH`: a folder that each makes, and its package.
+const SERVERS: [(&str, &str); 1] = [("/usr/lib/postgresql", "postgresql")];
 
 /// Programs that read or keep what Aumbry makes, how each says that it is there, and its package.
 const PEERS: [(&str, &[&str], &str); 4] = [

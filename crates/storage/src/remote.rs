@@ -13,14 +13,17 @@ pub struct RemoteOptions {
     pub connections_max: u32,
     /// Most calls that wait for a connection; more are answered as unreachable at once.
     pub waiting_max: usize,
-    /// Certificates (PEM) of authorities that the server's certificate may come from, in place of the system's.
+    /// Certificates (PEM) of authorities that the server's certificate may come from, in place of the system's. The SQL driver goes
+    /// on taking public ones beside them.
     pub authorities: Option<PathBuf>,
     /// Whether a server is taken that may lose what it acknowledged, as one that flushes once a second.
     pub accept_loss: bool,
+    /// Whether a store is made where there is none; otherwise that is [`ConnectReason::Invalid`].
+    pub create: bool,
 }
 
 impl Default for RemoteOptions {
-    /// 10 s, 16 connections, 4,096 waiting calls, the system's authorities, no loss.
+    /// 10 s, 16 connections, 4,096 waiting calls, no further authorities, no loss, made where there is none.
     fn default() -> RemoteOptions {
         RemoteOptions {
             deadline: Duration::from_secs(10),
@@ -28,6 +31,7 @@ impl Default for RemoteOptions {
             waiting_max: 4096,
             authorities: None,
             accept_loss: false,
+            create: true,
         }
     }
 }

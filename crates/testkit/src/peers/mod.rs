@@ -3,14 +3,18 @@
 //! Where a program is missing the test fails and says how to install it; `cargo xtask test` does so by itself.
 
 mod authority;
+mod owner;
+mod postgres;
 mod proxy;
 mod redis;
 
 pub use authority::Authority;
+pub use postgres::PostgresPeer;
 pub use proxy::{Answers, Proxy};
 pub use redis::RedisPeer;
 
 use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -36,6 +40,20 @@ impl Program {
         assert!(sent.is_ok_and(|status| status.success()), "no signal {name}");
     }
 
+    /// Sends a signal to it and to the processes it made.
+    pub fn signal_all(&self, name: &str) {
+        let parents = parents();
+        let mut all = vec![self.child.id()];
+        let mut seen = 0;
+        while let Some(parent) = all.get(seen).copied() {
+            all.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(process, _)| *process));
+            seen += 1;
+        }
+        // One of them may have ended in the meantime.
+        let numbers = all.iter().map(ToString::to_string);
+        let _sent = Command::new("kill").arg(format!("-{name}")).args(numbers).stderr(Stdio::null()).status();
+    }
+
     /// Kills it and waits for its end.
     pub fn kill(&mut self) {
         let _gone = self.child.kill();
@@ -52,6 +70,28 @@ impl Drop for Program {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Each process and its parent.
+fn parents() -> Vec<(u32, u32)> {
+    let parent = |entry: std::fs::DirEntry| {
+        let process: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // The name, in brackets, may hold anything.
+        let (_, behind_name) = stat.rsplit_once(')')?;
+        Some((process, behind_name.split_whitespace().nth(1)?.parse().ok()?))
+    };
+    std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(parent).collect()
+}
+
+/// Where a program is: in the first of `places` that has it, else somewhere in `PATH`; `package` is what has it.
+pub fn find(name: &str, places: &[&str], package: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = std::env::split_paths(&path).map(|folder| folder.join(name));
+    let mut all = places.iter().map(|place| Path::new(place).join(name)).chain(in_path);
+    all.find(|file| file.is_file()).unwrap_or_else(|| {
+        fail(&format!("the program `{name}` is missing; install `{package}`, as `cargo xtask test` does"))
+    })
 }
 
 /// A port of the loopback that nobody listens on now.
