@@ -17,6 +17,7 @@ pub(crate) fn run(filter: &[String]) -> Outcome {
             install(package, "tests hold what Aumbry makes against the programs that read or keep it")?;
         }
     }
+    mongo_stand_in()?;
     if filter.is_empty() {
         must(cargo(), &["test", "--workspace", "--doc"])?;
     }
@@ -39,6 +40,25 @@ const PEERS: [(&str, &[&str], &str); 4] = [
     ("age", &["--version"], "age"),
     ("redis-server", &["--version"], "redis-server"),
 ];
+
+/// What stands in for MongoDB, of which no server can be had as a package: pinned, in an environment beside the build.
+const STAND_IN: &str = "nx-27017==0.8.1";
+
+/// Makes the environment of [`STAND_IN`] where it is not there; tests look for it in the same place.
+fn mongo_stand_in() -> Outcome {
+    let built = std::env::current_exe().map_err(|e| format!("no path of this program: {e}"))?;
+    let target = built.ancestors().nth(2).ok_or("this program is in no target folder")?;
+    let folder = target.join("peers").join(STAND_IN.replace("==", "-"));
+    if folder.join("bin/nx-27017").exists() {
+        return Ok(());
+    }
+    if !present("python3", &["-m", "venv", "--help"]) || !present("python3", &["-c", "import ensurepip"]) {
+        install("python3-venv", "what stands in for MongoDB in tests is a Python program")?;
+    }
+    let path = folder.to_str().ok_or("the target folder has a name that is no text")?;
+    must(std::process::Command::new("python3"), &["-m", "venv", "--clear", path])?;
+    must(std::process::Command::new(folder.join("bin/pip")), &["install", "--quiet", "--no-input", STAND_IN])
+}
 
 /// Installs a package of the system where that is possible without asking; `why` is for whoever has to do it by hand.
 fn install(package: &str, why: &str) -> Outcome {

@@ -31,7 +31,7 @@ pub fn a_refused_batch_leaves_at_most_orphans(subject: &Subject) {
     assert_eq!(store.one(&winner.numbered(Kind::Batch)), Some(winner.value("row")));
     assert_eq!(store.one(&winner.numbered(Kind::Side)), Some(winner.value("side")));
     for key in [loser.key(Kind::Key, 0), loser.key(Kind::Blob, 2), loser.ring()] {
-        assert_eq!(store.one(&key).is_none(), subject.transactions, "{key:?}");
+        assert!(store.one(&key).is_none() || !subject.transactions, "{key:?}");
         assert_eq!(store.apply(vec![Op::Delete(key.clone())], true), Commit::Done, "orphans can be swept");
         assert_eq!(store.one(&key), None);
     }
