@@ -235,10 +235,14 @@ codes! {
     LEDGER_RANGE = "ledger.range", Invalid, 400, "ask within the size of the newest checkpoint";
     /// A unit larger than a commit may be.
     LEDGER_TOO_LARGE = "ledger.too_large", Invalid, 413, "split the change";
+    /// A change the request names has not arrived at this node.
+    LEDGER_BEHIND = "ledger.behind", Unavailable, 503, "try again, or ask the node that made the change; check the position named";
     /// The committer's queue is full.
     LEDGER_BUSY = "ledger.busy", Unavailable, 503, "wait as long as Retry-After says and try again";
     /// The store refused or cannot be reached.
     STORAGE_UNAVAILABLE = "storage.unavailable", Unavailable, 503, "try again; the operator finds the cause in the server's log";
+    /// A store that a newer version has written.
+    STORAGE_NEWER = "storage.newer", Invalid, 400, "start the version that wrote it, or a later one";
     /// The store has no space.
     STORAGE_FULL = "storage.full", Unavailable, 503, "free space on the server's volume; it goes on by itself";
     /// The outcome of a commit is not known.

@@ -6,6 +6,7 @@ use crate::absorb;
 use crate::build::{Build, Built, Decided};
 use crate::code::{self, Refusal};
 use crate::draft::{KnownKey, RuleBook};
+use crate::nodes::POLL;
 use crate::ring::{Purpose, RingPut};
 use crate::settle::Settled;
 use crate::state::{Pending, State, cause_refusal};
@@ -147,7 +148,7 @@ impl Committer {
             let mut group = match begun.take() {
                 Some(group) => group,
                 None => {
-                    let Some(first) = intake.next().await else { return };
+                    let Some(first) = self.next(&mut intake).await else { return };
                     let Some(group) = self.begin(first, &mut intake, &mut None).await else { continue };
                     group
                 }
@@ -167,6 +168,24 @@ impl Committer {
                 Ok(None) => answer_each(units, results, number),
                 Err(refusal) => answer_all(units, &refusal),
             }
+        }
+    }
+
+    /// The next unit; what other nodes commit is taken in meanwhile.
+    async fn next(&self, intake: &mut Intake) -> Option<Waiting> {
+        let Some(shared) = &self.state.shared else { return intake.next().await };
+        let mut asked = false;
+        loop {
+            if asked || shared.age() < POLL {
+                let wanted = pin!(shared.wanted.notified());
+                let tick = select(self.delay.wait(POLL), wanted);
+                if let Either::Left((came, _)) = select(pin!(intake.next()), tick).await {
+                    return came;
+                }
+            }
+            asked = true;
+            // Tried again at the next tick; until then answers from memory run out of time.
+            drop(shared.take_in(&self.state, &self.rules).await);
         }
     }
 
@@ -216,6 +235,7 @@ impl Committer {
     ) -> Option<Group<'_>> {
         let number = batch.number;
         let may_be_followed = built.may_be_followed();
+        let asked = self.clock.monotonic();
         let mut ahead = Some(built);
         let mut begun = None;
         let settled = {
@@ -239,6 +259,7 @@ impl Committer {
         let built = ahead.or_else(|| begun.as_mut().and_then(|group| group.build.land()));
         if matches!(settled, Settled::Done) {
             self.publish(built);
+            self.state.shared.iter().for_each(|shared| shared.confirm(asked));
             answer_each(units, results, number);
             return begun;
         }

@@ -57,18 +57,20 @@ impl Later {
 /// The one folder of a shard on this node.
 #[derive(Debug)]
 pub(crate) struct Folder {
-    state: Arc<State>,
-    tree: Arc<RwLock<Tree>>,
+    pub(crate) state: Arc<State>,
+    pub(crate) tree: Arc<RwLock<Tree>>,
     clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    delay: Arc<dyn Delay>,
-    wanted: Arc<Notify>,
-    folded: watch::Sender<BatchNumber>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) delay: Arc<dyn Delay>,
+    pub(crate) wanted: Arc<Notify>,
+    pub(crate) folded: watch::Sender<BatchNumber>,
     later: Later,
-    removed: Vec<RecordKey>,
+    pub(crate) removed: Vec<RecordKey>,
     signed_at: Option<Duration>,
     counted_at: Option<Duration>,
-    backlog: Backlog,
+    pub(crate) backlog: Backlog,
+    /// On a node that does not fold: up to where drops are waited for.
+    pub(crate) drops_upto: Option<BatchNumber>,
 }
 
 /// Drops that nobody waits for. They hit old pages at random, so they are carried out many at once; until then their side
@@ -135,6 +137,7 @@ impl Folder {
             signed_at: None,
             counted_at: None,
             backlog,
+            drops_upto: None,
         }
     }
 
@@ -149,8 +152,21 @@ impl Folder {
 
     /// Folds until the committer has ended and nothing is left.
     pub(crate) async fn run(mut self) {
+        let state = Arc::clone(&self.state);
         loop {
             let closed = self.later.closed.load(Ordering::Acquire);
+            if let Some(shared) = &state.shared {
+                match self.may_fold(shared).await {
+                    Ok(true) => {}
+                    // Another node, or the next start, folds the rest.
+                    _ if closed => return,
+                    Ok(false) => continue,
+                    Err(_) => {
+                        self.delay.wait(RETRY_AFTER).await;
+                        continue;
+                    }
+                }
+            }
             if self.is_idle() && self.backlog.sides.is_empty() {
                 if closed {
                     return;
@@ -375,11 +391,13 @@ fn seal_volatile(
     Ok([expires.to_be_bytes().as_slice(), &sealed.map_err(|error| seal_fail(&error))?].concat().into())
 }
 
+/// Carries out a run, in the turn of this node where turns are taken.
 pub(crate) async fn apply(state: &State, run: Run) -> Result<(), Refusal> {
-    if run.ops.is_empty() {
+    let fence = state.fence();
+    if run.ops.is_empty() && fence.is_none() {
         return Ok(());
     }
-    match state.storage.apply(run).await {
+    match state.storage.apply(Run { fence, ..run }).await {
         Commit::Done => Ok(()),
         Commit::Refused(cause) | Commit::Unknown(cause) => {
             state.note_cause(&cause);

@@ -5,6 +5,7 @@ use crate::committer::Waiting;
 use crate::draft::KnownKey;
 use crate::entry::{BatchRow, Fact};
 use crate::keyspace::RecordKey;
+use crate::nodes::Shared;
 use crate::replay::Replay;
 use crate::state::{Head, State, storage_refusal};
 use crate::tree::Tree;
@@ -20,11 +21,14 @@ use std::sync::{Arc, Weak};
 use storage::BatchNumber;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+/// The seal that root keys rest under; another one after a rekey.
+pub(crate) type SealInForce = Arc<RwLock<Arc<dyn Seal>>>;
+
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) state: Arc<State>,
     pub(crate) tree: Arc<RwLock<Tree>>,
-    pub(crate) seal: RwLock<Arc<dyn Seal>>,
+    pub(crate) seal: SealInForce,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) queue: RwLock<Option<mpsc::Sender<Waiting>>>,
@@ -274,7 +278,10 @@ impl Ledger {
     async fn sign_now(&self) -> Result<Option<String>, Refusal> {
         let mut tree = self.inner.tree.read().clone();
         let ops = tree.sign(&self.inner.state)?;
-        crate::fold::apply(&self.inner.state, storage::Run::new(ops, false)).await?;
+        // A node that does not fold shows what it signed and stores nothing.
+        if self.holds_pen() {
+            crate::fold::apply(&self.inner.state, storage::Run::new(ops, false)).await?;
+        }
         let note = tree.note().cloned();
         *self.inner.tree.write() = tree;
         Ok(note)
@@ -354,6 +361,11 @@ impl Ledger {
     /// Takes no more units; the drivers end when what waits is committed and folded.
     pub fn close(&self) {
         self.inner.queue.write().take();
+        self.inner.state.shared.iter().for_each(Shared::close);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inner.queue.read().is_none()
     }
 }
 

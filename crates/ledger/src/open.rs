@@ -4,9 +4,10 @@ use crate::code::{self, Refusal};
 use crate::committer::{Committer, Waiting};
 use crate::draft::RuleBook;
 use crate::entry::{BatchRow, encode_entry, encode_fact};
-use crate::fold::{Backlog, Folder};
+use crate::fold::Folder;
 use crate::house::{self, HouseEvent, HouseRules};
-use crate::ledger::{Inner, Ledger};
+use crate::ledger::{Inner, Ledger, SealInForce};
+use crate::nodes::{NodeId, PenRules, Shared, Sharing, Watch, hold_level};
 use crate::ring::{Keys, Maker, Ring, RingPut, load, seal_fail};
 use crate::state::{Head, State, cause_refusal, storage_refusal};
 use crate::tree::Tree;
@@ -48,6 +49,8 @@ pub struct Parts {
     pub cluster: String,
     /// Bytes for records kept in memory.
     pub cache_bytes: u64,
+    /// How this node shares the store; none where no other node may write it.
+    pub sharing: Option<Sharing>,
 }
 
 /// A ledger and the work that keeps it going: poll each driver until it ends.
@@ -73,14 +76,19 @@ impl std::fmt::Debug for Opened {
 pub async fn open(mut parts: Parts) -> Result<Opened, Refusal> {
     parts.rules.push(Arc::new(HouseRules));
     parts.rules.push(Arc::new(crate::anchor::SegmentRules));
+    parts.rules.push(Arc::new(PenRules));
     let rules = Arc::new(RuleBook::new(std::mem::take(&mut parts.rules)));
+    hold_level(parts.storage.as_ref(), parts.shard).await?;
     let head = parts.storage.head(parts.shard).await.map_err(storage_refusal)?;
     let begun = head.0 == 0;
     if begun {
         begin(&parts).await?;
     }
     let keys = load(parts.storage.as_ref(), parts.shard, parts.seal.as_ref()).await?;
-    let state = Arc::new(State::new(Arc::clone(&parts.storage), parts.shard, Ring::new(keys), parts.cache_bytes));
+    let seal = Arc::new(parking_lot::RwLock::new(Arc::clone(&parts.seal)));
+    let mut state = State::new(Arc::clone(&parts.storage), parts.shard, Ring::new(keys), parts.cache_bytes);
+    state.shared = shared(&parts, &seal)?;
+    let state = Arc::new(state);
     crate::seals::resume(&state).await?;
     read_origin(&state).await?;
     // Before anything is folded, which would sign a new end over the old one.
@@ -89,16 +97,28 @@ pub async fn open(mut parts: Parts) -> Result<Opened, Refusal> {
     crate::verify::uncut(parts.storage.as_ref(), parts.shard, key).await?;
     let (tree, mark) = Tree::load(&state).await?;
     state.overlay.write().head = Head { batch: mark.batch, size: mark.size, time: WallMs(mark.time_ms) };
-    let backlog = absorb_sides(&state, parts.entropy.as_ref(), mark.batch).await?;
-    let (folder, kept) = folder(&parts, &state, tree, mark.batch);
-    let mut folder = folder.going_on(backlog);
+    let (mut folder, kept) = folder(&parts, &state, tree, mark.batch);
+    if let Some(shared) = &state.shared {
+        // Another node may fold now; whoever does carries out what is left.
+        shared.take_in(&state, &rules).await?;
+        return Ok(assemble((parts, seal), state, rules, folder, kept, begun));
+    }
+    let backlog = absorb::sides(&state, parts.entropy.as_ref(), mark.batch).await?;
+    folder = folder.going_on(backlog);
     while absorb::page(&state, &rules).await? {
         // Bounded memory however long the tail is, as after the loss of all records.
         if state.overlay.read().bytes > REPLAY_BYTES_MAX {
             folder.fold().await?;
         }
     }
-    Ok(assemble(parts, state, rules, folder, kept, begun))
+    Ok(assemble((parts, seal), state, rules, folder, kept, begun))
+}
+
+/// What a node that shares its store has besides.
+fn shared(parts: &Parts, seal: &SealInForce) -> Result<Option<Shared>, Refusal> {
+    let Some(sharing) = parts.sharing.clone() else { return Ok(None) };
+    let id = NodeId::generate(parts.entropy.as_ref()).map_err(crate::ring::no_entropy)?;
+    Ok(Some(Shared::new(id, sharing, Arc::clone(seal), Arc::clone(&parts.clock), Arc::clone(&parts.delay))))
 }
 
 /// The first entry names the ledger.
@@ -115,39 +135,6 @@ async fn read_origin(state: &State) -> Result<(), Refusal> {
     let origin = origin.parse().map_err(|_| damaged("names no origin"))?;
     state.origin.get_or_init(|| origin);
     Ok(())
-}
-
-/// Side rows at or before the watermark are left where the store kept the second run of a fold but not the first; they
-/// are carried out again, in order. Later ones are laid over the state by `absorb::tail`.
-///
-/// Those that only drop are given back: they may also have been put off.
-async fn absorb_sides(state: &State, entropy: &dyn Entropy, watermark: BatchNumber) -> Result<Backlog, Refusal> {
-    let prefix = storage::Key::new(Kind::Side, state.shard, Vec::new());
-    let mut backlog = Backlog::default();
-    let mut after = None;
-    loop {
-        let page =
-            state.storage.scan(prefix.clone(), after, storage::LIMITS.page_max).await.map_err(storage_refusal)?;
-        let full = page.len() == storage::LIMITS.page_max;
-        after = page.last().map(|(key, _)| key.clone());
-        for (key, sealed) in page {
-            let number = <[u8; 8]>::try_from(key.rest()).map(u64::from_be_bytes).unwrap_or_default();
-            if number > watermark.0 {
-                return Ok(backlog);
-            }
-            let batches = state.storage.tail(state.shard, BatchNumber(number), 1).await.map_err(storage_refusal)?;
-            if let Some(batch) = batches.first().filter(|batch| batch.number.0 == number) {
-                let side = absorb::open_side(state, batch, &sealed)?;
-                match side.only_drops() {
-                    true => backlog.add(std::time::Duration::ZERO, batch.number, &side.drops),
-                    false => crate::fold::settle_side(state, entropy, batch.number, side).await?,
-                }
-            }
-        }
-        if !full {
-            return Ok(backlog);
-        }
-    }
 }
 
 /// What folder, committer and handle share.
@@ -173,7 +160,14 @@ fn folder(parts: &Parts, state: &Arc<State>, tree: Tree, mark: BatchNumber) -> (
     (folder, Kept { tree, wanted, folded })
 }
 
-fn assemble(parts: Parts, state: Arc<State>, rules: Arc<RuleBook>, folder: Folder, kept: Kept, begun: bool) -> Opened {
+fn assemble(
+    (parts, seal): (Parts, SealInForce),
+    state: Arc<State>,
+    rules: Arc<RuleBook>,
+    folder: Folder,
+    kept: Kept,
+    begun: bool,
+) -> Opened {
     let (send, queue) = mpsc::channel::<Waiting>(QUEUE_MAX);
     let committer = Committer {
         state: Arc::clone(&state),
@@ -193,14 +187,20 @@ fn assemble(parts: Parts, state: Arc<State>, rules: Arc<RuleBook>, folder: Folde
     let inner = Inner {
         state,
         tree: kept.tree,
-        seal: parking_lot::RwLock::new(parts.seal),
+        seal,
         clock: parts.clock,
         entropy: parts.entropy,
         queue: parking_lot::RwLock::new(Some(send)),
         fold_wanted: kept.wanted,
         folded: kept.folded,
     };
-    Opened { ledger: Ledger::new(inner), drivers: vec![Box::pin(committing), Box::pin(folder.run())], begun }
+    let ledger = Ledger::new(inner);
+    let mut drivers: Vec<BoxFuture<'static, ()>> = vec![Box::pin(committing), Box::pin(folder.run())];
+    let watch = ledger.inner.state.shared.as_ref().map(|shared| Watch::new(ledger.clone(), shared));
+    if let Some(watch) = watch {
+        drivers.push(Box::pin(watch.run()));
+    }
+    Opened { ledger, drivers, begun }
 }
 
 /// Removes every derived record; the next [`open`] makes them again from the entries. Repeat it if it is cut off.

@@ -2,6 +2,7 @@
 
 use crate::code::{self, Refusal};
 use crate::keyspace::{RecordKey, folder_id};
+use crate::nodes::Shared;
 use crate::record::{Record, Slot};
 use crate::ring::{Ring, damaged};
 use crate::side::{Side, StoredIntent};
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use storage::{BatchNumber, Cause, Key, Kind, Place, Shard, Storage, StorageError};
+use storage::{BatchNumber, Cause, Fence, Key, Kind, Place, Shard, Storage, StorageError};
 use tokio::sync::Notify;
 
 /// What a commit left behind for the fold.
@@ -135,6 +136,10 @@ pub(crate) struct State {
     broken: AtomicBool,
     /// Woken when the store broke for good.
     pub(crate) on_broken: Notify,
+    /// What there is only where other nodes share the store.
+    pub(crate) shared: Option<Shared>,
+    /// The turn at folding that this node has begun, where turns are taken.
+    pub(crate) turn: AtomicU64,
     /// Held while a fold moves things, and by whoever needs them to hold still. Whether what is stored in places of its own
     /// is exactly as of the fold's watermark: not after a fold that was cut off.
     pub(crate) folding: tokio::sync::Mutex<bool>,
@@ -164,6 +169,8 @@ impl State {
             sparing: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             on_broken: Notify::new(),
+            shared: None,
+            turn: AtomicU64::new(0),
             folding: tokio::sync::Mutex::new(false),
         }
     }
@@ -179,8 +186,17 @@ impl State {
                 self.full.store(true, Ordering::Release);
                 self.later.work();
             }
-            Cause::Invalid(_) | Cause::Unreachable(_) | Cause::Fenced => {}
+            Cause::Fenced => {
+                let turn = self.turn.swap(0, Ordering::AcqRel);
+                self.shared.iter().for_each(|shared| shared.lose(turn));
+            }
+            Cause::Invalid(_) | Cause::Unreachable(_) => {}
         }
+    }
+
+    /// What a run of this node carries, where nodes fold in turns.
+    pub(crate) fn fence(&self) -> Option<Fence> {
+        self.shared.as_ref().map(|_| Fence { shard: self.shard, turn: self.turn.load(Ordering::Acquire) })
     }
 
     pub(crate) fn is_full(&self) -> bool {

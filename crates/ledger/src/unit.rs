@@ -41,6 +41,8 @@ impl RecordKind {
     pub const PASSWORD_POLICY: RecordKind = RecordKind(12);
     /// Something wrapped, by the digest of its token.
     pub const WRAP: RecordKind = RecordKind(13);
+    /// What nodes that share a store agree on, by name.
+    pub const NODE: RecordKind = RecordKind(14);
 }
 
 /// Logical name of a record in its tenant: a kind and one or more segments below the tenant.

@@ -146,6 +146,7 @@ async fn check(verification: &Verification, report: &mut Report) -> Result<(), S
         let mut rules = verification.rules.clone();
         rules.push(Arc::new(crate::house::HouseRules));
         rules.push(Arc::new(crate::anchor::SegmentRules));
+        rules.push(Arc::new(crate::nodes::PenRules));
         let book = RuleBook::new(rules.clone());
         let storage = Arc::clone(&verification.storage);
         open_everything(storage, verification.shard, seal.as_ref(), &book, &rules, checked).await?;

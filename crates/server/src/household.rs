@@ -168,6 +168,7 @@ async fn open_ledger(ground: &Ground, seal: Arc<dyn Seal>) -> Result<Opened, led
         cluster: ground.config.ledger.cluster.clone(),
         // The ledger takes this much for records and as much again for values.
         cache_bytes: ground.config.cache.bytes.0 / 2,
+        sharing: None,
     };
     ledger::open(parts).await
 }

@@ -244,6 +244,7 @@ pub(crate) async fn open_ledger(storage: Arc<dyn Storage>, seal: Arc<dyn Seal>) 
         rules: rules(),
         cluster: String::new(),
         cache_bytes: 8 << 20,
+        sharing: None,
     };
     ledger::open(parts).await
 }

@@ -124,6 +124,7 @@ pub(crate) async fn open(storage: Arc<dyn Storage>, clock: Arc<ManualClock>, see
         ],
         cluster: "test".into(),
         cache_bytes: 1 << 20,
+        sharing: None,
     })
     .await
     .unwrap();

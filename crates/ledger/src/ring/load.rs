@@ -2,7 +2,7 @@
 
 use super::{AnyKey, Keys, Purpose, RingRow, damaged};
 use crate::code::{self, Refusal};
-use crate::state::storage_refusal;
+use crate::state::{State, storage_refusal};
 use bytes::Bytes;
 use crypto::aead::{Aad, Header, Key};
 use crypto::id::TenantId;
@@ -18,14 +18,39 @@ type Placed = (TenantId, Place, RingRow);
 pub(crate) async fn load(storage: &dyn Storage, shard: Shard, seal: &dyn Seal) -> Result<Keys, Refusal> {
     let mut keys = Keys::default();
     open_roots(&house_rows(storage, shard).await?, seal, &mut keys)?;
+    open_all(storage, shard, &mut keys).await?;
+    Ok(keys)
+}
+
+/// Opens the keys of all tenants under roots that are held.
+async fn open_all(storage: &dyn Storage, shard: Shard, keys: &mut Keys) -> Result<(), Refusal> {
     let mut rows = Rows::new(storage, StoreKey::new(Kind::Ring, shard, Vec::new()));
     // Rows of a tenant lie together. One tenant's are opened and gone before the next one's are read: there may be many.
     let mut group: Vec<Placed> = Vec::new();
     while let Some(row) = rows.next().await? {
         if group.last().is_some_and(|last| last.0 != row.0) {
-            open_group(&group, &mut keys)?;
+            open_group(&group, keys)?;
             group.clear();
         }
+        group.push(row);
+    }
+    open_group(&group, keys)
+}
+
+/// Reads all keys again over those that are held, or those of one tenant.
+pub(super) async fn reload(state: &State, only: Option<TenantId>) -> Result<Keys, Refusal> {
+    let (storage, shard) = (state.storage.as_ref(), state.shard);
+    let mut keys = (*state.ring.keys()).clone();
+    let Some(tenant) = only else {
+        let Some(shared) = &state.shared else { return Ok(keys) };
+        let seal = Arc::clone(&shared.seal.read());
+        open_roots(&house_rows(storage, shard).await?, seal.as_ref(), &mut keys)?;
+        open_all(storage, shard, &mut keys).await?;
+        return Ok(keys);
+    };
+    let prefix = StoreKey::new(Kind::Ring, shard, tenant.as_bytes().to_vec());
+    let (mut rows, mut group) = (Rows::new(storage, prefix), Vec::new());
+    while let Some(row) = rows.next().await? {
         group.push(row);
     }
     open_group(&group, &mut keys)?;
@@ -74,7 +99,11 @@ async fn house_rows(storage: &dyn Storage, shard: Shard) -> Result<Vec<Placed>, 
 
 fn open_roots(rows: &[Placed], seal: &dyn Seal, keys: &mut Keys) -> Result<(), Refusal> {
     for (_, place, row) in rows.iter().filter(|(_, _, row)| row.purpose == Purpose::Root) {
-        if let Ok(key) = Key::unseal(seal, row.id, &row.wrapped) {
+        // Held already, it may rest under another seal by now.
+        let held = keys.roots.iter().find(|held| held.id == row.id).map(|held| Arc::clone(&held.key));
+        if let Some(key) = held {
+            keys.hold(TenantId::SYSTEM, row.id, row.created, *place, AnyKey::Root(key));
+        } else if let Ok(key) = Key::unseal(seal, row.id, &row.wrapped) {
             keys.hold(TenantId::SYSTEM, row.id, row.created, *place, AnyKey::Root(Arc::new(key)));
         }
     }

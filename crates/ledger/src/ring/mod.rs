@@ -4,10 +4,12 @@
 //! fold deletes the old one. Rows say in clear what they are and under which key they are wrapped; the blob inside opens
 //! only as exactly that (purpose, tenant and key id are associated data).
 
+mod follow;
 mod load;
 mod make;
 mod row;
 
+pub(crate) use follow::{follow, know};
 pub(crate) use load::load;
 pub use load::wrapped_roots;
 pub(crate) use make::{Maker, no_entropy, seal_fail};
@@ -84,6 +86,11 @@ impl Ring {
             .get(&tenant)
             .cloned()
             .ok_or_else(|| Refusal::new(&code::TENANT_NOT_FOUND, "no such tenant"))
+    }
+
+    /// Puts keys that were read again in place of those held.
+    fn replace(&self, keys: Keys) {
+        *self.keys.write() = Arc::new(keys);
     }
 
     /// Takes over committed ring rows and forgets dropped ones.
@@ -163,6 +170,15 @@ impl TenantKeys {
         self.state.last().ok_or_else(no_keys)
     }
 
+    /// Whether any of the keys has this id.
+    fn holds(&self, id: KeyId) -> bool {
+        fn among<K>(list: &[Held<K>], id: KeyId) -> bool {
+            list.iter().any(|held| held.id == id)
+        }
+        let single = [self.name.as_ref().map(|held| held.id), self.checkpoint.as_ref().map(|held| held.id)];
+        among(&self.tenant, id) || among(&self.log, id) || among(&self.state, id) || single.contains(&Some(id))
+    }
+
     pub(crate) fn names(&self) -> Result<&Key<NameKey>, Refusal> {
         self.name.as_ref().map(|held| held.key.as_ref()).ok_or_else(no_keys)
     }
@@ -191,8 +207,8 @@ fn by_id<K>(list: &[Held<K>], id: KeyId) -> Result<&Arc<K>, OpenError> {
 
 fn insert<K>(list: &mut Vec<Held<K>>, held: Held<K>) {
     match list.iter_mut().find(|other| other.id == held.id) {
-        Some(other) if other.place < held.place => *other = held,
-        Some(_) => {}
+        // The same key at another place: the one that is held has counted its seals.
+        Some(other) => other.place = other.place.max(held.place),
         None => {
             // Mostly there is one, and many tenants.
             list.reserve_exact(1);

@@ -205,6 +205,7 @@ pub(crate) async fn open_with(storage: Arc<dyn Storage>, seed: u64, seal: Arc<dy
         rules: vec![Arc::new(BoxRules)],
         cluster: "test".into(),
         cache_bytes: 1 << 20,
+        sharing: None,
     };
     let Opened { ledger, drivers, .. } = ledger::open(parts).await?;
     let drivers = drivers.into_iter().map(tokio::spawn).collect();

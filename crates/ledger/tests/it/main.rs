@@ -8,4 +8,5 @@ mod crash;
 mod damage;
 mod house;
 mod journey;
+mod nodes;
 mod sim;

@@ -50,6 +50,8 @@ pub(super) struct LedgerFile {
     pub(super) riding: Vec<Ride>,
     /// Secrets were deleted and may still stand in the log.
     pub(super) to_erase: bool,
+    /// Idle moments since the last write.
+    pub(super) idle_for: u32,
 }
 
 impl LedgerFile {
@@ -57,7 +59,9 @@ impl LedgerFile {
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
         loop {
             let wait = if self.riding.is_empty() { IDLE } else { RIDE };
-            match jobs.recv_timeout(wait) {
+            let job = jobs.recv_timeout(wait);
+            self.idle_for = if job.is_ok() { 0 } else { self.idle_for.saturating_add(1) };
+            match job {
                 Ok(Job::Commit(batch, answer)) => self.commit(&batch, answer),
                 Ok(Job::Apply(ride)) => {
                     let at_once = ride.at_once;
@@ -215,6 +219,9 @@ impl LedgerFile {
         if self.to_erase {
             let _next_idle_moment_tries_again = self.erase();
         }
+        if self.idle_for == REST_AFTER {
+            rest(&self.conn);
+        }
     }
 }
 
@@ -280,6 +287,17 @@ pub(super) fn roll_back(conn: &Connection, file: DbFile, health: &Health) {
     }
 }
 
+/// Gives back the memory of cached pages: the operating system keeps them too, and the next write may be far off.
+pub(super) fn rest(conn: &Connection) {
+    let _only_memory_is_kept_if_it_fails = conn.execute_batch("PRAGMA shrink_memory");
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: takes no pointer and may be called by any thread at any time (malloc_trim(3): MT-Safe). SQLite allocates with
+    // the C library, which keeps freed pages for itself otherwise.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Runs a checkpoint. A failed flush in it shuts the handle; a full disk does not.
 pub(super) fn checkpoint(conn: &Connection, file: DbFile, health: &Health, sql: &'static str) -> Result<Log, Cause> {
     file::checkpoint(conn, sql).map_err(|error| health.note(Fault::of(file, &error)))
@@ -293,4 +311,6 @@ const RIDING_OPS_MAX: usize = 512;
 const PAGE_BYTES: usize = 4096;
 const PAGES_AT_LEAST: i64 = 4;
 const IDLE: Duration = Duration::from_millis(500);
+/// Idle moments after which memory is given back.
+const REST_AFTER: u32 = 4;
 const ERASE_TRIES: u32 = 20;

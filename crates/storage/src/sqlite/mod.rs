@@ -119,6 +119,7 @@ impl Sqlite {
             unlooked: Unlooked::default(),
             riding: Vec::new(),
             to_erase: true,
+            idle_for: 0,
         };
         let records = RecordsFile {
             conn: records,

@@ -4,14 +4,15 @@ use super::Health;
 use super::fault::Fault;
 use super::file::{self, CHECKPOINT_LOOK, CHECKPOINT_MOVE};
 use super::layout::{DbFile, FLUSHED};
-use super::ledger_file::{Job, Ride, Unlooked, apply, checkpoint, execute, roll_back};
+use super::ledger_file::{Job, Ride, Unlooked, apply, checkpoint, execute, rest, roll_back};
 use super::reserve::Reserve;
 use crate::contract::{Cause, Commit, Fence, Op, Run};
 use crate::key::Shard;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// What the thread is asked to do, and who waits for it.
@@ -43,9 +44,21 @@ impl RecordsFile {
     /// Serves until the sender is gone.
     pub(super) fn run(mut self, errands: &Receiver<Errand>) {
         let _told_by_reserve_held = self.reserve.hold();
-        while let Ok(errand) = errands.recv() {
+        let mut rested = true;
+        loop {
+            let errand = match errands.recv_timeout(REST_AFTER) {
+                Ok(errand) => errand,
+                Err(RecvTimeoutError::Timeout) => {
+                    if !std::mem::replace(&mut rested, true) {
+                        rest(&self.conn);
+                    }
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             match errand {
                 Errand::Fold(run, answer) => {
+                    rested = false;
                     let end = self.apply(run);
                     let _caller_may_be_gone = answer.send(end);
                     self.tidy();
@@ -157,5 +170,7 @@ fn full(piece: &[Op], bytes: usize) -> bool {
     piece.len() >= PIECE_OPS_MAX || bytes >= PIECE_BYTES_MAX
 }
 
+/// Without runs for so long, memory is given back.
+const REST_AFTER: Duration = Duration::from_secs(2);
 const PIECE_OPS_MAX: usize = 256;
 const PIECE_BYTES_MAX: usize = 1 << 20;
