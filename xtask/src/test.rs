@@ -7,8 +7,8 @@ pub(crate) fn run(filter: &[String]) -> Outcome {
     if !present("cc", &["--version"]) && !present("gcc", &["--version"]) {
         install("gcc", "a C compiler is needed")?;
     }
-    for (folder, package) in SERVERS {
-        if !std::path::Path::new(folder).is_dir() {
+    for (place, package) in SERVERS {
+        if !std::path::Path::new(place).exists() {
             install(package, "tests keep what Aumbry stores in it")?;
         }
     }
@@ -30,8 +30,8 @@ pub(crate) fn run(filter: &[String]) -> Outcome {
     must(cargo(), &args)
 }
 
-/// Servers whose programs are in no folder of `PATH`: a folder that each makes, and its package.
-const SERVERS: [(&str, &str); 1] = [("/usr/lib/postgresql", "postgresql")];
+/// Servers whose programs are in no folder of `PATH`: what each has on disk, and its package.
+const SERVERS: [(&str, &str); 2] = [("/usr/lib/postgresql", "postgresql"), ("/usr/sbin/mariadbd", "mariadb-server")];
 
 /// Programs that read or keep what Aumbry makes, how each says that it is there, and its package.
 const PEERS: [(&str, &[&str], &str); 4] = [

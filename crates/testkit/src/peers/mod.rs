@@ -5,6 +5,7 @@
 mod authority;
 mod mongo;
 mod mongo_wire;
+mod mariadb;
 mod owner;
 mod postgres;
 mod proxy;
@@ -13,6 +14,7 @@ mod redis;
 pub use authority::Authority;
 pub use mongo::MongoPeer;
 pub use mongo_wire::{Mishap, MongoWire};
+pub use mariadb::MariaDbPeer;
 pub use postgres::PostgresPeer;
 pub use proxy::{Answers, Proxy};
 pub use redis::RedisPeer;

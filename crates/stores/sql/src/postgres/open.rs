@@ -132,9 +132,3 @@ fn code(error: &sqlx::Error) -> String {
 fn is_race(error: &sqlx::Error) -> bool {
     matches!(code(error).as_str(), "23505" | "42P07" | "42710" | "40001" | "40P01" | "XX000")
 }
-
-impl std::fmt::Debug for Postgres {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Postgres").finish_non_exhaustive()
-    }
-}

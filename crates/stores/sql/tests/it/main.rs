@@ -1,6 +1,8 @@
 //! Stores in real SQL servers.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod faults;
+mod mysql;
 mod postgres;
 
 use std::sync::Arc;

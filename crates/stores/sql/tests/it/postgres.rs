@@ -1,5 +1,6 @@
 //! PostgreSQL.
 
+use super::faults::{self, Peer};
 use super::{open, runtime, subject};
 use storage::{Commit, ConnectReason, RemoteOptions};
 use testkit::conformance::{Driver, Plain, every_promise};
@@ -102,4 +103,65 @@ fn what_stands_in_the_way_of_opening_is_said_without_the_password() {
     open(&runtime, &url, &looking).unwrap();
     peer.sql("a", "UPDATE aumbry_format SET format = 2");
     assert_eq!(refused(&url, &options).reason, ConnectReason::Newer);
+}
+
+impl Peer for PostgresPeer {
+    fn database(&self, name: &str) -> String {
+        PostgresPeer::database(self, name)
+    }
+
+    fn through(&self, proxy: u16, name: &str) -> String {
+        self.url_by(proxy, name)
+    }
+
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn kill(&mut self) {
+        PostgresPeer::kill(self);
+    }
+
+    fn start_again(&mut self) {
+        PostgresPeer::start_again(self);
+    }
+
+    fn signal(&self, name: &str) {
+        PostgresPeer::signal(self, name);
+    }
+}
+
+#[test]
+fn postgresql_killed_under_writers_loses_nothing_it_acknowledged() {
+    faults::a_server_killed_under_writers_loses_nothing_it_acknowledged(PostgresPeer::start(&[]));
+}
+
+#[test]
+fn ft_22_postgresql_standing_still_is_given_up_by_the_deadline_and_goes_on() {
+    faults::ft_22_a_server_that_stands_still_is_given_up_by_the_deadline_and_goes_on(PostgresPeer::start(&[]));
+}
+
+#[test]
+fn ft_20_a_commit_to_postgresql_whose_answer_was_lost_is_found_by_its_id_and_happens_once() {
+    faults::ft_20_a_commit_whose_answer_was_lost_is_found_by_its_id_and_happens_once(PostgresPeer::start(&[]));
+}
+
+#[test]
+fn a_read_only_database_is_read_and_takes_no_writes_until_it_is_the_primary_again() {
+    let peer = PostgresPeer::start(&[]);
+    let (url, runtime) = (peer.database("a"), runtime());
+    let store = open(&runtime, &url, &RemoteOptions::default()).unwrap();
+    let driver = Driver(&*store);
+    assert_eq!(driver.commit(Plain::new(1, 1).batch()), Commit::Done);
+    peer.sql("postgres", "ALTER DATABASE a SET default_transaction_read_only = on");
+    let store = open(&runtime, &url, &RemoteOptions::default()).unwrap();
+    let driver = Driver(&*store);
+    assert_eq!(driver.head(storage::Shard(0)), 1);
+    let refused = driver.commit(Plain::new(2, 1).batch());
+    assert!(
+        matches!(&refused, Commit::Refused(storage::Cause::Unreachable(why)) if why.contains("replica")),
+        "{refused:?}"
+    );
+    peer.sql("postgres", "ALTER DATABASE a SET default_transaction_read_only = off");
+    assert_eq!(driver.commit(Plain::new(2, 1).batch()), Commit::Done, "without a restart");
 }
