@@ -74,6 +74,8 @@ actions! {
     AccessRead = "access.read", "access", [System, Folder, Secret];
     /// See keys and the state of rotation.
     KeyRead = "key.read", "key", [System];
+    /// See the nodes that share the store.
+    NodeRead = "node.read", "node", [System];
     /// Rotate tenant or root keys.
     KeyRotate = "key.rotate", "key", [System];
     /// Replace the seal's key.

@@ -11,6 +11,7 @@ pub mod apply;
 pub mod backup;
 pub mod key;
 pub mod ledger;
+pub mod node;
 pub mod operation;
 pub mod operator;
 pub mod password_policy;
@@ -42,6 +43,9 @@ pub const PROBLEM: &str = "application/problem+json";
 pub const BASE: &str = "/api/v1";
 /// Header that names the tenant for principals of several.
 pub const TENANT_HEADER: &str = "aumbry-tenant";
+/// Header that names a change, `<shard>/<index>`, which the node that answers has to know: one's own of a moment ago, made on
+/// another node.
+pub const POSITION_HEADER: &str = "aumbry-position";
 /// Header that carries the idempotency key of a mutation.
 pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 /// Header that carries the id of the request, in both directions.

@@ -130,6 +130,8 @@ acts! {
     ACCESS_SEGMENTS = "access.segments", [AccessRead], Read, cluster;
     /// See keys and rotation.
     KEY_READ = "key.read", [KeyRead], Read;
+    /// See the nodes that share the store.
+    NODE_LIST = "node.list", [NodeRead], Read, cluster;
     /// Rotate the tenant's keys.
     KEY_ROTATE_TENANT = "key.rotate", [KeyRotate], Change;
     /// Rotate the root key.
@@ -496,6 +498,11 @@ impl Act {
     /// See keys.
     pub fn key_read() -> Act {
         Act::system(&KEY_READ, Part::Keys)
+    }
+
+    /// See the nodes that share the store.
+    pub fn node_list() -> Act {
+        Act::system(&NODE_LIST, Part::Ledger)
     }
 
     /// Rotate the tenant's keys.

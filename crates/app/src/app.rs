@@ -127,6 +127,11 @@ impl App {
         &self.0.policies
     }
 
+    /// Whether this node does what is due: one of those that share a store does.
+    pub fn holds_pen(&self) -> bool {
+        self.parts().ledger.holds_pen()
+    }
+
     /// Held while a rotation takes a step.
     pub(crate) fn rotating(&self) -> &tokio::sync::Mutex<()> {
         &self.0.rotating

@@ -3,7 +3,7 @@
 use crypto::id::{EntityId, SessionId, TenantId};
 use crypto::{SecretText, sha256};
 use ledger::code::{IDEMPOTENCY_REQUIRED, REQUEST_INVALID};
-use ledger::{Idempotency, Refusal};
+use ledger::{Idempotency, Position, Refusal};
 use std::net::IpAddr;
 
 use crate::act::{Act, Mode};
@@ -22,6 +22,8 @@ pub struct Arrival {
     pub token: Option<SecretText>,
     /// The tenant named, by name or id; the house's own when absent.
     pub tenant: Option<String>,
+    /// A change that has to be known before anything is looked up, `<shard>/<index>`, as sent.
+    pub after: Option<String>,
     /// The idempotency key as sent; never made up from content.
     pub idempotency: Option<String>,
     /// Digest over everything that makes the request what it is: method, target with query, body.
@@ -31,6 +33,17 @@ pub struct Arrival {
 }
 
 impl Arrival {
+    /// The change that has to be known. Errors: `request.invalid`.
+    pub(crate) fn after(&self) -> Result<Option<Position>, Refusal> {
+        let Some(text) = &self.after else { return Ok(None) };
+        let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+        let position = text.split_once('/').and_then(|(shard, index)| {
+            Some(Position { shard: u32::try_from(number(shard)?).ok()?, index: number(index)? })
+        });
+        let why = "`Aumbry-Position` is the shard and the index of a change, such as 0/1234";
+        position.map(Some).ok_or_else(|| Refusal::new(&REQUEST_INVALID, why))
+    }
+
     /// Ties the request to its first answer, bound to tenant, principal, route and body; where the answer holds something
     /// made just now, to the session too: a lesser session of the same principal is not given what a wider one was.
     ///
@@ -88,6 +101,7 @@ mod tests {
             tls: true,
             token: None,
             tenant: None,
+            after: None,
             idempotency: key.map(str::to_owned),
             body_digest: [body; 32],
             route: "PUT /x",

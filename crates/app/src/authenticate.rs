@@ -48,6 +48,13 @@ impl Sessions {
     /// Errors: `auth.required`, the same for no token, a malformed, unknown, ended or foreign one, a disabled
     /// principal and an unknown tenant; otherwise why the store could not be asked.
     pub(crate) async fn verify(&self, app: &App, arrival: &Arrival, now: WallMs) -> Result<Arc<SessionFacts>, Unknown> {
+        let ledger = &app.parts().ledger;
+        let unasked = |refusal| Unknown { tenant: TenantId::SYSTEM, refusal };
+        // Before anything is looked up: what another node took away must not be found here.
+        ledger.fresh().await.map_err(unasked)?;
+        if let Some(position) = arrival.after().map_err(unasked)? {
+            ledger.caught_up(position).await.map_err(unasked)?;
+        }
         let found = app.tenants().resolve(app, arrival.tenant.as_deref()).await;
         let found = found.map_err(|refusal| Unknown { tenant: TenantId::SYSTEM, refusal })?;
         let tenant = found.unwrap_or(TenantId::SYSTEM);

@@ -19,6 +19,7 @@ mod grant;
 pub mod keys;
 pub mod ledger_view;
 pub mod limits;
+pub mod node;
 mod one_time;
 pub mod operation;
 pub mod password_policy;

@@ -95,6 +95,9 @@ pub(crate) enum Command {
     /// The key hierarchy
     #[command(subcommand)]
     Keys(verb::keys::Keys),
+    /// The nodes that share a database
+    #[command(subcommand)]
+    Cluster(verb::cluster::Cluster),
     /// What protects the root key while the server is down
     #[command(subcommand)]
     Seal(verb::seal::Seal),
@@ -151,6 +154,7 @@ impl Command {
             Self::Ledger(verb) => verb.run(global).await,
             Self::Access(verb) => verb.run(global).await,
             Self::Keys(verb) => verb.run(global).await,
+            Self::Cluster(verb) => verb.run(global).await,
             Self::Seal(verb) => verb.run(global).await,
             Self::Backup(verb) => verb.run(global).await,
             Self::Restore(verb) => verb.run(global).await,

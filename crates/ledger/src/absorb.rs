@@ -9,7 +9,7 @@ use crate::nodes::Shared;
 use crate::ring::damaged;
 use crate::side::Side;
 use crate::state::{Head, State, storage_refusal};
-use crate::unit::{EventRef, Position, Stamp};
+use crate::unit::{EventRef, Position, RecordKind, Stamp};
 use bytes::Bytes;
 use crypto::aead::{Aad, Header};
 use crypto::id::TenantId;
@@ -33,13 +33,17 @@ pub(crate) async fn page(state: &State, rules: &RuleBook) -> Result<bool, Refusa
     let full = batches.len() == PAGE;
     for stored in batches {
         let mut built = read(state, rules, &stored, state.head().size).await?;
-        if let Some(shared) = &state.shared {
+        if state.shared.is_some() {
             // Whoever committed it may wait until it is destroyed.
             built.awaited = !built.side.drops.is_empty() || !built.side.rings.is_empty();
-            shared.note_foreign(built.records.keys());
         }
+        let policies = built.records.iter().filter(|(key, _)| key.kind == RecordKind::POLICY);
+        let policies = policies.map(|(_, (tenant, _))| *tenant).collect();
         state.ring.adopt(&[], &built.side.rings);
         state.overlay.write().take(built);
+        if let Some(shared) = &state.shared {
+            shared.note_policies(policies);
+        }
         state.later.work();
     }
     Ok(full)

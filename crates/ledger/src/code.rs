@@ -279,6 +279,8 @@ codes! {
     BACKUP_FAILED = "backup.failed", Unavailable, 503, "look at the volume of the backup folder; the server's log says more";
     /// What is no backup.
     BACKUP_UNREADABLE = "backup.unreadable", Invalid, 400, "name a file that a backup was written to";
+    /// A backup asked of a node that does not fold.
+    BACKUP_ELSEWHERE = "backup.elsewhere", Unavailable, 503, "ask the node that folds: `aumbry cluster status` shows it";
     /// A backup of a later version.
     BACKUP_NEWER = "backup.newer", Invalid, 400, "use the version that made it, or a later one";
     /// A backup that this seal does not open.

@@ -99,7 +99,7 @@ impl Household {
             tokio::spawn(tasks::empty_tenants(app.clone(), end.subscribe())),
             tokio::spawn(retention.run(log.clone(), ledger.clone(), end.subscribe())),
             tokio::spawn(self.backups.clone().run(end.subscribe())),
-            tokio::spawn(tasks::remake_rows(app.clone(), ledger.head().size)),
+            tokio::spawn(tasks::remake_rows(app.clone(), ledger.head().size, ledger.is_shared())),
             tokio::spawn(tasks::watch_store(ledger.clone(), broken, end.subscribe())),
         ];
     }

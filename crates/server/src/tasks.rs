@@ -80,6 +80,9 @@ pub(crate) async fn keep_keys(app: App, every: Duration, mut stop: watch::Receiv
     let mut since = SCHEDULE_EVERY;
     let mut pause = TICK;
     while wait(pause, &mut stop).await {
+        if !app.holds_pen() {
+            continue;
+        }
         since = since.saturating_add(pause);
         if since >= SCHEDULE_EVERY {
             since = Duration::ZERO;
@@ -96,6 +99,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// Takes tokens out whose time is over, until told to stop.
 pub(crate) async fn sweep_tokens(app: App, mut stop: watch::Receiver<bool>) {
     while wait(SWEEP_EVERY, &mut stop).await {
+        if !app.holds_pen() {
+            continue;
+        }
         match app::session::sweep(&app).await {
             Ok(0) => {}
             Ok(tokens) => tracing::info!(tokens, "tokens whose time was over were taken out"),
@@ -108,6 +114,10 @@ pub(crate) async fn sweep_tokens(app: App, mut stop: watch::Receiver<bool>) {
 pub(crate) async fn empty_tenants(app: App, mut stop: watch::Receiver<bool>) {
     let mut pause = TICK;
     while wait(pause, &mut stop).await {
+        if !app.holds_pen() {
+            pause = TICK;
+            continue;
+        }
         pause = match app::tenant::run_due(&app).await {
             Ok(0) => TICK,
             Ok(_) => Duration::ZERO,
@@ -126,6 +136,10 @@ pub(crate) async fn empty_tenants(app: App, mut stop: watch::Receiver<bool>) {
 pub(crate) async fn give_notices(app: App, mut stop: watch::Receiver<bool>) {
     let mut pause = TICK;
     while wait(pause, &mut stop).await {
+        if !app.holds_pen() {
+            pause = TICK;
+            continue;
+        }
         pause = match app::secret::run_due(&app).await {
             Ok(0) => TICK,
             Ok(_) => Duration::ZERO,
@@ -151,7 +165,12 @@ pub(crate) async fn keep_uses(app: App, mut stop: watch::Receiver<bool>) {
 }
 
 /// Makes rows again that a crash took, once.
-pub(crate) async fn remake_rows(app: App, end: u64) {
+///
+/// Not where nodes share a store: an entry does not say which of them has its row.
+pub(crate) async fn remake_rows(app: App, end: u64, shared: bool) {
+    if shared {
+        return;
+    }
     match app::recovery::remake_rows(&app, end).await {
         Ok(0) => {}
         Ok(rows) => tracing::info!(rows, "rows of the access log were made again from their entries"),

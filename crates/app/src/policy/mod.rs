@@ -18,6 +18,7 @@ use ledger::{Command, Ledger, RecordKind, Refusal};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Policies fetched at once while a tenant's are loaded.
 const FETCH: usize = 256;
@@ -74,15 +75,29 @@ pub struct Explained {
 pub(crate) struct PolicyBook {
     // One at a time, so that snapshots go into force in the order of the ledger.
     stores: tokio::sync::Mutex<BTreeMap<TenantId, PolicyStore>>,
+    /// Changes by other nodes that `stores` knows of.
+    foreign: AtomicU64,
 }
 
 impl PolicyBook {
     /// Sees to it that a tenant's policies are in force. Errors: why they cannot be loaded; everything is denied then.
     pub(crate) async fn ready(&self, app: &App, tenant: TenantId) -> Result<(), Refusal> {
-        if app.parts().decider.snapshot(tenant).is_some() {
+        let foreign = app.parts().ledger.foreign_policies();
+        if foreign == self.foreign.load(Ordering::Acquire) && app.parts().decider.snapshot(tenant).is_some() {
             return Ok(());
         }
         let mut stores = self.stores.lock().await;
+        if foreign > self.foreign.load(Ordering::Acquire) {
+            for tenant in app.parts().ledger.take_foreign_policies() {
+                let Some(store) = stores.get_mut(&tenant) else { continue };
+                if reload(app, tenant, store).await.is_err() {
+                    // Nobody knows what is in force: nothing is allowed until it is loaded again.
+                    stores.remove(&tenant);
+                    app.parts().decider.forget(tenant);
+                }
+            }
+            self.foreign.store(foreign, Ordering::Release);
+        }
         if app.parts().decider.snapshot(tenant).is_none() {
             let (store, generation) = load(&app.parts().ledger, tenant).await?;
             install(&app.parts().decider, tenant, &store, generation);
@@ -121,6 +136,16 @@ impl PolicyBook {
         }
         done
     }
+}
+
+/// Puts into force what another node changed. What was in force until now goes on meanwhile.
+async fn reload(app: &App, tenant: TenantId, store: &mut PolicyStore) -> Result<(), Refusal> {
+    // Removed ones leave no position: what is read now is at least as new as this.
+    let known = app.parts().ledger.head().size.saturating_sub(1);
+    let (read, generation) = load(&app.parts().ledger, tenant).await?;
+    *store = read;
+    install(&app.parts().decider, tenant, store, generation.max(known));
+    Ok(())
 }
 
 /// A policy that is written, or removed where there is none.

@@ -194,6 +194,7 @@ impl House {
             tls: true,
             token,
             tenant,
+            after: None,
             idempotency: None,
             body_digest: [0; 32],
             route: "test",

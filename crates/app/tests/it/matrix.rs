@@ -193,6 +193,7 @@ async fn administer(act: &str, who: &Caller<'_>, owner: &Caller<'_>, n: usize) -
             code(who.act(Act::access_segments(), b"", app::access_view::segments).await.into_outcome())
         }
         "key.read" => code(who.act(Act::key_read(), b"", keys::list).await.into_outcome()),
+        "node.list" => code(who.act(Act::node_list(), b"", app::node::list).await.into_outcome()),
         "key.rotate" => code(who.act(Act::key_rotate_tenant(), b"", keys::rotate_tenant).await.into_outcome()),
         "key.rotate_root" => {
             for _ in 0..20 {

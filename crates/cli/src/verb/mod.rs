@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod apply;
 pub(crate) mod backup;
+pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod copy;
 pub(crate) mod delete;

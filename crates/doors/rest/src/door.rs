@@ -343,7 +343,13 @@ fn head_fits(parts: &Parts) -> Result<(), (&'static Code, &'static str)> {
 /// Headers that would change what a request means are followed or refused, never passed over.
 fn heard(route: &Route, parts: &Parts) -> Result<(), Refusal> {
     let wrong = |why: String| Err(Refusal::new(&REQUEST_INVALID, why));
-    let single = [api::IDEMPOTENCY_HEADER, api::TENANT_HEADER, CONTENT_TYPE.as_str(), CONTENT_ENCODING.as_str()];
+    let single = [
+        api::IDEMPOTENCY_HEADER,
+        api::TENANT_HEADER,
+        api::POSITION_HEADER,
+        CONTENT_TYPE.as_str(),
+        CONTENT_ENCODING.as_str(),
+    ];
     if let Some(name) = single.into_iter().find(|name| parts.headers.get_all(*name).iter().count() > 1) {
         return wrong(format!("the request has more than one `{name}` header"));
     }
@@ -381,6 +387,7 @@ fn arrival(parts: &Parts, request: [u8; 16], source: std::net::IpAddr) -> Arriva
         tls: true,
         token: token(parts),
         tenant: header(api::TENANT_HEADER),
+        after: header(api::POSITION_HEADER),
         idempotency: header(api::IDEMPOTENCY_HEADER),
         body_digest: [0; 32],
         route: "-",

@@ -16,6 +16,7 @@ mod key;
 mod ledger;
 pub mod limits;
 mod metrics;
+mod node;
 mod open;
 mod openapi;
 mod opening;

@@ -3,7 +3,7 @@
 use crate::openapi::{Doc, query_of, schema_of};
 use crate::route::{Route, Takes};
 use crate::{
-    access, apply, backup, key, ledger, open, operation, operator, password_policy, policy, principal, secret,
+    access, apply, backup, key, ledger, node, open, operation, operator, password_policy, policy, principal, secret,
     secret_batch, secret_made, session, tenant, wrap,
 };
 use http::Method;
@@ -199,6 +199,7 @@ fn of_the_house() -> Vec<Route> {
     use api::backup::{Backup, BackupList, BackupQuery, RemovedBackup};
     use api::key::{KeyList, Rekeyed, RotateKeys, Rotated};
     use api::ledger::{ConsistencyQuery, Entries, EntriesQuery, InclusionQuery, Proof, VerifierKey};
+    use api::node::NodeList;
     use api::operation::Operation;
     use api::operator::{
         Cancel, Cancelled, Ceremonies, Ceremony, GiveShare, HandedOut, Rekey, Sealed, Split, Unsealed,
@@ -249,6 +250,8 @@ fn of_the_house() -> Vec<Route> {
             "Gives a share to the ceremony that is under way."
         POST "/api/v1/operator:cancel" "operator.cancel" operator::cancel, Json, body Cancel, answer Cancelled;
             "Gives the ceremony up; what is in force stays."
+        GET "/api/v1/nodes" "node.list" node::list, Nothing, answer NodeList;
+            "The nodes that share the store, as the one that answers sees them; none where it is one server's alone."
         GET "/api/v1/operations/{id}" "operation.read" operation::get, Nothing, answer Operation;
             "Tells whether a change took effect."
         GET "/api/v1/status" "status" open::status, Nothing, answer Status, open true, sealed true;

@@ -38,6 +38,10 @@ pub trait Pace: Send + Sync {
     fn step(&self) -> BoxFuture<'_, Result<(), Refusal>>;
 }
 
+fn elsewhere(why: &str) -> Refusal {
+    Refusal::new(&code::BACKUP_ELSEWHERE, why)
+}
+
 /// A backup on its way.
 struct Making<'a> {
     ledger: &'a Ledger,
@@ -55,7 +59,7 @@ impl Ledger {
     ///
     /// Bounded memory; reads block the calling thread, so give it one of its own. Gives head and foot when the last byte was
     /// written and flushed to `out`; that it rests is the caller's work. Errors: `backup.failed` where `out` fails,
-    /// `storage.full`, `storage.damaged`, `storage.unavailable`, whatever the pace says. What was written by then is no backup and
+    /// `storage.full`, `storage.damaged`, `storage.unavailable`, `backup.elsewhere` on a node that does not fold, whatever the pace says. What was written by then is no backup and
     /// never reads as one.
     pub async fn back_up(
         &self,
@@ -64,6 +68,10 @@ impl Ledger {
         pace: &dyn Pace,
     ) -> Result<(Head, Foot), Refusal> {
         let inner = &self.inner;
+        let turn = inner.state.fence();
+        if !self.holds_pen() {
+            return Err(elsewhere("another node folds, and might destroy what is being copied"));
+        }
         let asked = self.head().batch;
         let (head, key) = self.backup_head(id).await?;
         let (bytes, digest) = head.encode()?;
@@ -86,6 +94,9 @@ impl Ledger {
             }
         }
         let foot = making.end(asked, pace).await?;
+        if inner.state.fence() != turn {
+            return Err(elsewhere("another node has begun to fold while it was made"));
+        }
         Ok((head, foot))
     }
 

@@ -17,12 +17,13 @@ pub(crate) use watch::Watch;
 
 use crate::Delay;
 use crate::code::{self, Refusal};
-use crate::keyspace::RecordKey;
 use crate::ledger::{Ledger, SealInForce};
-use crate::unit::{Position, RecordKind};
+use crate::unit::Position;
+use crypto::id::TenantId;
 use crypto::seam::{Clock, WallMs};
 use futures::future::select;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,8 +36,6 @@ pub(crate) const POLL: Duration = Duration::from_millis(20);
 const CONFIRM_WAIT: Duration = Duration::from_secs(2);
 /// How long a request waits for a change it names.
 const CATCH_UP_WAIT: Duration = Duration::from_secs(5);
-/// Kinds of records whose changes by others are counted.
-const KINDS: usize = 16;
 
 /// How a node shares its store.
 #[derive(Clone, Debug)]
@@ -93,8 +92,10 @@ pub(crate) struct Shared {
     pub(crate) wanted: Notify,
     /// The turn at the pen that is this node's; 0 when it is another's.
     turn: AtomicU64,
-    /// Batches of others that changed records of each kind.
-    foreign: [AtomicU64; KINDS],
+    /// Batches of others that changed policies.
+    policies: AtomicU64,
+    /// Tenants whose policies others changed, since somebody last took them.
+    policies_of: Mutex<BTreeSet<TenantId>>,
     seen: RwLock<Vec<Node>>,
     /// Wakes the watch, to say goodbye.
     closing: Notify,
@@ -120,7 +121,8 @@ impl Shared {
             on_confirmed: Notify::new(),
             wanted: Notify::new(),
             turn: AtomicU64::new(0),
-            foreign: std::array::from_fn(|_| AtomicU64::new(0)),
+            policies: AtomicU64::new(0),
+            policies_of: Mutex::default(),
             seen: RwLock::default(),
             closing: Notify::new(),
         }
@@ -150,13 +152,11 @@ impl Shared {
         let _another_turn_has_begun = self.turn.compare_exchange(turn, 0, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// Counts what a batch of another node changed.
-    pub(crate) fn note_foreign<'a>(&self, changed: impl Iterator<Item = &'a RecordKey>) {
-        let kinds = changed.fold(0u16, |kinds, key| kinds | 1u16.checked_shl(key.kind.0.into()).unwrap_or(0));
-        for (kind, count) in self.foreign.iter().enumerate() {
-            if kinds >> kind & 1 == 1 {
-                count.fetch_add(1, Ordering::AcqRel);
-            }
+    /// Notes what a batch of another node changed, once it can be read.
+    pub(crate) fn note_policies(&self, of: Vec<TenantId>) {
+        if !of.is_empty() {
+            self.policies_of.lock().extend(of);
+            self.policies.fetch_add(1, Ordering::AcqRel);
         }
     }
 
@@ -215,11 +215,20 @@ impl Ledger {
         known.then_some(()).ok_or_else(behind)
     }
 
-    /// How many batches of other nodes changed records of this kind: what was made of such records before is to be made again.
-    pub fn foreign(&self, kind: RecordKind) -> u64 {
+    /// How many batches of other nodes changed policies: what was made of them before is to be made again.
+    pub fn foreign_policies(&self) -> u64 {
+        self.inner.state.shared.as_ref().map_or(0, |shared| shared.policies.load(Ordering::Acquire))
+    }
+
+    /// The tenants whose policies other nodes changed since this was last asked.
+    pub fn take_foreign_policies(&self) -> BTreeSet<TenantId> {
         let shared = self.inner.state.shared.as_ref();
-        let count = shared.and_then(|shared| shared.foreign.get(usize::from(kind.0)));
-        count.map_or(0, |count| count.load(Ordering::Acquire))
+        shared.map(|shared| std::mem::take(&mut *shared.policies_of.lock())).unwrap_or_default()
+    }
+
+    /// Whether other nodes may write the store.
+    pub fn is_shared(&self) -> bool {
+        self.inner.state.shared.is_some()
     }
 
     /// Whether this node does what only one may do: folding, and work that is due.

@@ -10,7 +10,7 @@ use crypto::seam::{Clock, Entropy, Seal, WallMs};
 use futures::future::BoxFuture;
 use ledger::Ledger;
 use ledger::backup::{contents, read_head};
-use ledger::code::{BACKUP_BUSY, BACKUP_FAILED, BACKUP_NOT_FOUND, ENTROPY_FAILED};
+use ledger::code::{BACKUP_BUSY, BACKUP_ELSEWHERE, BACKUP_FAILED, BACKUP_NOT_FOUND, ENTROPY_FAILED};
 use parking_lot::Mutex;
 use rest::{Backups, Gauge, ShownBackup, Stage};
 use std::fs::File;
@@ -142,6 +142,9 @@ impl Keeper {
 
     fn is_due(&self, begun: WallMs) -> bool {
         let Keep::For(every) = self.0.settings.every else { return false };
+        if !self.0.ledger.holds_pen() {
+            return false;
+        }
         let now = self.0.clock.wall();
         let state = self.0.state.lock();
         if state.running.is_some() || state.again.is_some_and(|again| now < again) {
@@ -161,6 +164,9 @@ impl Keeper {
         let key = grant.repeats();
         if let Some(running) = self.0.state.lock().running.clone() {
             return if key.is_some() && running.key == key { Ok(running.shown()) } else { Err(busy(running.id)) };
+        }
+        if !self.0.ledger.holds_pen() {
+            return Err(Refusal::new(&BACKUP_ELSEWHERE, "another node folds, and makes the backups"));
         }
         let (id, replayed) = app::backup::request(grant, self.fresh()?).await?;
         if replayed {
