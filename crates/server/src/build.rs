@@ -8,6 +8,7 @@ use crate::places::Places;
 use crate::run::Built;
 use crate::seal::{Found, KeyFileSeal, SharesSeal};
 use crate::start_error::StartError;
+use crate::store::{Purpose, Store, check_finished};
 use crate::surroundings::House;
 use crate::tls::{Identity, OwnCertificates, TlsFiles};
 use crate::warden::{InForce, Shut, Warden};
@@ -17,11 +18,12 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use ledger::access_log::Sink;
 use rest::{Door, Settings};
+use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use storage::{Shard, Sqlite, SqliteOptions, Storage};
+use storage::{Shard, Storage};
 
 /// The shard of a server of its own.
 pub(crate) const SHARD: Shard = Shard(0);
@@ -62,6 +64,8 @@ pub(crate) struct Ground {
     pub(crate) places: Places,
     pub(crate) seams: Seams,
     pub(crate) storage: Arc<dyn Storage>,
+    /// Keeps the data folder where the store is elsewhere.
+    _lock: Option<Arc<File>>,
 }
 
 /// Opens the store, the ledger, the log and the address. Needs a tokio runtime; nothing is answered yet.
@@ -70,11 +74,18 @@ pub(crate) struct Ground {
 /// nothing that is there.
 pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Built, StartError> {
     files::private_folder(&places.data)?;
-    let storage = match &seams.storage {
-        Some(storage) => Arc::clone(storage),
-        None => open_store(places).await?,
+    let (storage, lock) = match &seams.storage {
+        Some(storage) => (Arc::clone(storage), None),
+        None => match Store::open(&config.storage, &places.data, Purpose::Serve).await? {
+            Store::Sqlite(sqlite) => (sqlite as Arc<dyn Storage>, None),
+            Store::Remote(storage, lock) => {
+                check_finished(&*storage).await?;
+                (storage, Some(lock))
+            }
+        },
     };
-    let ground = Ground { config: config.clone(), places: places.clone(), seams: seams.clone(), storage };
+    let (settings, all, given) = (config.clone(), places.clone(), seams.clone());
+    let ground = Ground { config: settings, places: all, seams: given, storage, _lock: lock };
     let opening = Arc::new(rest::Opening::default());
     let warden = Arc::new(Warden::new(ground, Arc::clone(&opening)));
     stand(&warden).await?;
@@ -94,7 +105,7 @@ pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Bui
 
 /// Opens what a key file opens; otherwise waits for shares.
 async fn stand(warden: &Warden) -> Result<(), StartError> {
-    let Ground { config, places, seams, storage } = &warden.ground;
+    let Ground { config, places, seams, storage, .. } = &warden.ground;
     let head = storage.head(SHARD).await?;
     let roots = ledger::wrapped_roots(&**storage, SHARD).await?;
     let set = roots.last().map(|root| SharesSeal::set_of(root)).transpose();
@@ -124,12 +135,6 @@ fn advise_backup(file: &Path) {
     );
     // Nobody reads it: then nobody is there to be told.
     std::io::stderr().lock().write_all(text.as_bytes()).unwrap_or_default();
-}
-
-async fn open_store(places: &Places) -> Result<Arc<dyn Storage>, StartError> {
-    let options = SqliteOptions::new(&places.data);
-    let opened = tokio::task::spawn_blocking(move || Sqlite::open(options)).await;
-    Ok(Arc::new(opened.map_err(StartError::system)??))
 }
 
 /// The rules of every engine: they alone make records.

@@ -174,7 +174,7 @@ async fn open_ledger(ground: &Ground, seal: Arc<dyn Seal>) -> Result<Opened, led
 }
 
 async fn open_log(ground: &Ground, ledger: &Ledger) -> Result<(AccessLog, Vec<Arc<StreamSink>>), StartError> {
-    let Ground { config, places, seams, storage } = ground;
+    let Ground { config, places, seams, storage, .. } = ground;
     let (sinks, streams) = match &seams.sinks {
         Some(sinks) => (sinks.clone(), Vec::new()),
         None => Opening { config: &config.access, places, ledger, storage, clock: &seams.clock }.sinks().await?,

@@ -25,6 +25,7 @@ mod sealed_log;
 mod serve;
 pub mod sinks;
 mod start_error;
+mod store;
 mod surroundings;
 mod tasks;
 pub mod tls;

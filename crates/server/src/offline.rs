@@ -1,15 +1,18 @@
-//! Work on a data folder while no server runs: verify it, export its ledger, make its records again.
+//! Work on what is stored while no server runs: verify it, export its ledger, make its records again.
 //!
 //! The store's lock keeps a server and this apart. Only [`rebuild`] changes anything: the rest leaves every byte as it is.
 
 mod export;
 mod rows;
+mod site;
 
 pub use export::LedgerAtRest;
+pub use site::Site;
 
 use crate::build::{SHARD, rules};
 use crate::clock::SystemClock;
 use crate::seal::{KeyFileSeal, recovery};
+use crate::store::{Purpose, Store};
 use crate::tasks::TokioDelay;
 use api::Class;
 use crypto::note::VerifierKey;
@@ -20,7 +23,7 @@ use ledger::{Opened, Refusal, Report, Verification};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use storage::{OpenError, Sqlite, SqliteOptions, Storage};
+use storage::{OpenError, Storage};
 
 /// What a check found. Not empty `bad` means damage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,25 +95,26 @@ fn failed(error: impl std::fmt::Display) -> OfflineError {
     OfflineError::new(Class::Unavailable, error)
 }
 
-/// Checks a data folder: without the seal file batches, entries, tree, checkpoint, and the access log's chain with the
+/// Checks what is stored at a site: without the seal file batches, entries, tree, checkpoint, and the access log's chain with the
 /// entries that close its segments; with it also keys, records, values and each row's content. `key` is the verifier
 /// key the checkpoint must be signed with.
 ///
-/// Leaves the folder as it is, byte for byte, also one that a crash left behind. Needs a tokio runtime.
-pub async fn verify_data_dir(data: &Path, seal: Option<&Path>, key: Option<&str>) -> Result<Findings, OfflineError> {
+/// Leaves a store in files as it is, byte for byte, also one that a crash left behind. Needs a tokio runtime.
+pub async fn verify(site: &Site, seal: Option<&Path>, key: Option<&str>) -> Result<Findings, OfflineError> {
     let key = key.map(verifier_key).transpose()?;
     let seal = seal.map(open_seal).transpose()?;
-    let store = inspect(data).await?;
+    let store = site.open(Purpose::Look).await?;
     let mut findings = Findings::default();
-    if store.lacks_records() {
-        findings.bad.push("`records.db` is missing; nothing is lost: `aumbry ledger rebuild` makes it again".into());
+    if let Store::Sqlite(files) = &store {
+        if files.lacks_records() {
+            let missing = "`records.db` is missing; nothing is lost: `aumbry ledger rebuild` makes it again";
+            findings.bad.push(missing.into());
+        }
+        let files = Arc::clone(files);
+        let damaged = tokio::task::spawn_blocking(move || files.verify()).await;
+        findings.bad.extend(damaged.map_err(failed)?.map_err(failed)?);
     }
-    let damaged = {
-        let store = Arc::clone(&store);
-        tokio::task::spawn_blocking(move || store.verify()).await
-    };
-    findings.bad.extend(damaged.map_err(failed)?.map_err(failed)?);
-    let storage: Arc<dyn Storage> = store;
+    let storage = store.storage();
     let report = verify_ledger(&storage, seal.clone(), key).await?;
     findings.bad.extend(report.bad.as_ref().map(|bad| format!("{}: {}", bad.what, bad.why)));
     findings.checkpoint = report.checked.checkpoint;
@@ -121,7 +125,8 @@ pub async fn verify_data_dir(data: &Path, seal: Option<&Path>, key: Option<&str>
         _ => None,
     };
     let anchors = report.bad.is_none().then_some(&report.anchors);
-    let rows = rows::verify(data, &storage, anchors, keys.as_deref(), report.checked.entries, &mut findings).await;
+    let rows =
+        rows::verify(site.data(), &storage, anchors, keys.as_deref(), report.checked.entries, &mut findings).await;
     match rows {
         // What cannot be read because it is damaged is named already.
         Err(_) if !findings.bad.is_empty() => {}
@@ -154,15 +159,15 @@ fn counted(report: &Report) -> Vec<(&'static str, u64)> {
     ]
 }
 
-/// Makes a lost key file again, out of recovery shares and the data folder or a backup. Answers how many shares it took.
+/// Makes a lost key file again, out of recovery shares and the store or a backup. Answers how many shares it took.
 ///
-/// The folder is only looked at. Errors: class `Invalid` names the share that does not fit, says that there are too few, that
+/// The store is only looked at. Errors: class `Invalid` names the share that does not fit, says that there are too few, that
 /// there are no recovery shares of this store, or that a file stands in the place of the one to be made; nothing was made then.
 pub async fn recover_key_file(from: Lost<'_>, seal: &Path, shares: &[SecretText]) -> Result<u8, OfflineError> {
     let wrong = |why: String| OfflineError::new(Class::Invalid, why);
     let (root, storage) = match from {
-        Lost::Data(data) => {
-            let storage: Arc<dyn Storage> = inspect(data).await?;
+        Lost::Store(site) => {
+            let storage = site.open(Purpose::Look).await?.storage();
             (ledger::wrapped_roots(&*storage, SHARD).await?.pop().unwrap_or_default(), Some(storage))
         }
         Lost::Backup(file) => (crate::backup::wrapped_root(file)?, None),
@@ -190,15 +195,16 @@ pub async fn recover_key_file(from: Lost<'_>, seal: &Path, shares: &[SecretText]
 /// What is left of a store whose key file is lost.
 #[derive(Clone, Copy, Debug)]
 pub enum Lost<'a> {
-    /// Its data folder.
-    Data(&'a Path),
+    /// The store itself.
+    Store(&'a Site),
     /// A backup of it.
     Backup(&'a Path),
 }
 
 /// Makes every record again from the entries. Answers how many were removed first. Repeat it if it is cut off.
-pub async fn rebuild(data: &Path, seal: &Path) -> Result<u64, OfflineError> {
-    let storage: Arc<dyn Storage> = open(data).await?;
+pub async fn rebuild(site: &Site, seal: &Path) -> Result<u64, OfflineError> {
+    let store = site.open(Purpose::Mend).await?;
+    let storage = store.storage();
     let seal = open_seal(seal)?;
     let removed = ledger::forget_records(&*storage, SHARD).await?;
     let Opened { ledger, drivers, .. } = open_ledger(Arc::clone(&storage), seal).await?;
@@ -210,18 +216,6 @@ pub async fn rebuild(data: &Path, seal: &Path) -> Result<u64, OfflineError> {
     }
     settled?;
     Ok(removed)
-}
-
-async fn open(data: &Path) -> Result<Arc<Sqlite>, OfflineError> {
-    let options = SqliteOptions { create: false, ..SqliteOptions::new(data) };
-    let opened = tokio::task::spawn_blocking(move || Sqlite::open(options)).await.map_err(failed)?;
-    Ok(Arc::new(opened?))
-}
-
-pub(crate) async fn inspect(data: &Path) -> Result<Arc<Sqlite>, OfflineError> {
-    let data = data.to_path_buf();
-    let opened = tokio::task::spawn_blocking(move || Sqlite::inspect(&data)).await.map_err(failed)?;
-    Ok(Arc::new(opened?))
 }
 
 fn verifier_key(text: &str) -> Result<VerifierKey, OfflineError> {

@@ -2,6 +2,7 @@
 
 use crate::files::FileError;
 use api::Class;
+use std::borrow::Cow;
 use std::path::Path;
 use storage::{OpenError, StorageError};
 
@@ -11,7 +12,7 @@ pub struct StartError {
     what: String,
     class: Class,
     code: &'static str,
-    hint: &'static str,
+    hint: Cow<'static, str>,
 }
 
 impl StartError {
@@ -19,9 +20,9 @@ impl StartError {
         class: Class,
         code: &'static str,
         what: impl std::fmt::Display,
-        hint: &'static str,
+        hint: impl Into<Cow<'static, str>>,
     ) -> StartError {
-        StartError { what: what.to_string(), class, code, hint }
+        StartError { what: what.to_string(), class, code, hint: hint.into() }
     }
 
     /// Something that works wherever a server can work at all.
@@ -76,8 +77,8 @@ impl StartError {
 
     /// What to do about it; empty when that is in the message.
     #[must_use]
-    pub fn hint(&self) -> &'static str {
-        self.hint
+    pub fn hint(&self) -> &str {
+        &self.hint
     }
 }
 
@@ -135,7 +136,12 @@ impl From<StorageError> for StartError {
     fn from(error: StorageError) -> StartError {
         match &error {
             StorageError::Damaged(_) => StartError::new(Class::Corrupt, "serve.damaged", error, DAMAGED),
-            _ => StartError::new(Class::Unavailable, "serve.data", error, "look at the disk, then start again"),
+            _ => StartError::new(
+                Class::Unavailable,
+                "serve.data",
+                error,
+                "look at the disk or the database, then start again",
+            ),
         }
     }
 }

@@ -23,9 +23,8 @@ pub(crate) enum Ledger {
     Export {
         /// The file; it must not exist yet
         file: PathBuf,
-        /// Take it from a data folder instead, whose server must not run
-        #[arg(long, value_name = "DIR")]
-        data_dir: Option<PathBuf>,
+        #[command(flatten)]
+        at: offline::At,
     },
     /// Print the newest checkpoint, a signed note
     Checkpoint,
@@ -40,13 +39,12 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Check an export instead
-    #[arg(long, value_name = "FILE", conflicts_with = "data_dir")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data_dir", "config"])]
     export: Option<PathBuf>,
-    /// Check a data folder instead; its server must not run
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// With it keys, records and values are opened too
-    #[arg(long, value_name = "FILE", requires = "data_dir")]
+    #[command(flatten)]
+    at: offline::At,
+    /// With it keys, records and values are opened too; for --data-dir and --config
+    #[arg(long, value_name = "FILE", conflicts_with = "export")]
     seal_file: Option<PathBuf>,
 }
 
@@ -91,11 +89,11 @@ impl Ledger {
         match self {
             Self::Verify(verify) => verify.run(global).await?,
             Self::Rebuild(rebuild) => return rebuild.run(global).await,
-            Self::Export { file, data_dir } => {
+            Self::Export { file, at } => {
                 let bar = bar();
-                let source = match data_dir {
-                    Some(folder) => export::Source::AtRest(offline::open(&folder).await?),
-                    None => export::Source::Server(global.client()?),
+                let source = match at.is_named() {
+                    true => export::Source::AtRest(offline::open(&at.site()?).await?),
+                    false => export::Source::Server(global.client()?),
                 };
                 let count = export::write(source, &file, |done, all| step(&bar, done, all)).await?;
                 bar.finish_and_clear();
@@ -121,8 +119,8 @@ impl Ledger {
 
 impl Verify {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        if let Some(data) = &self.data_dir {
-            return offline::verify(global, data, self.seal_file.as_deref(), self.key.as_deref()).await;
+        if self.at.is_named() || self.seal_file.is_some() {
+            return offline::verify(global, &self.at.site()?, self.seal_file.as_deref(), self.key.as_deref()).await;
         }
         let report = match &self.export {
             Some(file) => self.file(file)?,

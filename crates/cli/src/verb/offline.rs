@@ -8,7 +8,7 @@ use api::Class;
 use clap::Args;
 use client::Error;
 use serde::Serialize;
-use server::offline::{LedgerAtRest, OfflineError};
+use server::offline::{LedgerAtRest, OfflineError, Site};
 
 use crate::connect::Global;
 use crate::{exit, fault, input, pins};
@@ -16,12 +16,38 @@ use crate::{exit, fault, input, pins};
 /// Make all records again from the entries; the server must not run
 #[derive(Debug, Args)]
 pub(crate) struct Rebuild {
-    /// The data folder
-    #[arg(long, value_name = "DIR")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    at: At,
     /// The seal's key file
     #[arg(long, value_name = "FILE")]
     seal_file: PathBuf,
+}
+
+/// Where a server keeps its things
+#[derive(Debug, Default, Args)]
+pub(crate) struct At {
+    /// The data folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The server's configuration, where its store is not in the data folder
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+impl At {
+    /// Whether something was named.
+    pub(crate) fn is_named(&self) -> bool {
+        self.data_dir.is_some() || self.config.is_some()
+    }
+
+    /// What was named. Errors: nothing was, or the configuration is wrong.
+    pub(crate) fn site(&self) -> Result<Site, Error> {
+        match (&self.config, &self.data_dir) {
+            (Some(config), data) => Site::configured(config, data.as_deref()).map_err(failed),
+            (None, Some(data)) => Ok(Site::folder(data)),
+            (None, None) => Err(fault::invalid("nothing was named", "name --data-dir or --config")),
+        }
+    }
 }
 
 /// What was found in a data folder.
@@ -39,8 +65,8 @@ struct Rebuilt {
 }
 
 /// Checks a data folder; every bad thing is named, the first one in the error.
-pub(crate) async fn verify(global: &Global, data: &Path, seal: Option<&Path>, key: Option<&str>) -> Result<(), Error> {
-    let findings = server::offline::verify_data_dir(data, seal, key).await.map_err(failed)?;
+pub(crate) async fn verify(global: &Global, site: &Site, seal: Option<&Path>, key: Option<&str>) -> Result<(), Error> {
+    let findings = server::offline::verify(site, seal, key).await.map_err(failed)?;
     if let Some((first, rest)) = findings.bad.split_first() {
         for bad in rest {
             crate::output::note(&format!("also bad: {bad}"));
@@ -59,7 +85,7 @@ pub(crate) async fn verify(global: &Global, data: &Path, seal: Option<&Path>, ke
         }
     }
     let checked = findings.checked.into_iter().collect();
-    let data_dir = data.display().to_string();
+    let data_dir = site.data().display().to_string();
     let report = Report { data_dir, checkpoint: findings.checkpoint, checked, with_seal: seal.is_some() };
     global.output().answer(&report, |report| {
         let counts: Vec<_> = report.checked.iter().filter(|(_, count)| **count > 0).collect();
@@ -73,7 +99,7 @@ impl Rebuild {
     /// Asks the person, then makes the records again.
     pub(crate) async fn run(self, global: &Global) -> fault::Outcome {
         input::confirm("removing all records before they are made again", "rebuild", global.yes)?;
-        let removed = server::offline::rebuild(&self.data_dir, &self.seal_file).await.map_err(failed)?;
+        let removed = server::offline::rebuild(&self.at.site()?, &self.seal_file).await.map_err(failed)?;
         let rebuilt = Rebuilt { removed };
         global
             .output()
@@ -82,9 +108,9 @@ impl Rebuild {
     }
 }
 
-/// Opens and verifies the ledger of a data folder, to be exported.
-pub(crate) async fn open(data: &Path) -> Result<LedgerAtRest, Error> {
-    LedgerAtRest::open(data).await.map_err(failed)
+/// Opens and verifies the ledger of a store at rest, to be exported.
+pub(crate) async fn open(site: &Site) -> Result<LedgerAtRest, Error> {
+    LedgerAtRest::open(site).await.map_err(failed)
 }
 
 pub(crate) fn failed(error: OfflineError) -> Error {
@@ -93,7 +119,7 @@ pub(crate) fn failed(error: OfflineError) -> Error {
         Class::Invalid => ("ledger.offline", "put right what is named, or name something else"),
         _ => (
             "ledger.offline",
-            "stop the server that uses the folder, or see to what the system refused, then try again",
+            "stop the server that uses it, or see to what the system or the database refused, then try again",
         ),
     };
     Error::local(error.class(), code, error.to_string(), hint)

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::connect::Global;
 use crate::shares::{Outlet, Shares, Source, SplitArgs, caution};
 use crate::verb::keys::{self, Which};
+use crate::verb::offline::At;
 use crate::{exit, fault, input, output};
 
 /// Shares of the seal's key: begin, unseal, seal, replace
@@ -81,11 +82,10 @@ pub(crate) enum Recovery {
     },
     /// Make the key file again, without a server
     Restore {
-        /// The data folder
-        #[arg(long, value_name = "DIR", required_unless_present = "backup", conflicts_with = "backup")]
-        data_dir: Option<PathBuf>,
-        /// A backup, where the data folder is lost too
-        #[arg(long, value_name = "FILE")]
+        #[command(flatten)]
+        at: At,
+        /// A backup, where the store is lost too
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["data_dir", "config"])]
         backup: Option<PathBuf>,
         /// Where the key file is to be; never written over
         #[arg(long, value_name = "FILE")]
@@ -133,8 +133,8 @@ impl Operator {
                 let rekey = Rekey { to: SealKind::Recovery, split: Some(split.split()) };
                 ceremony(global, &client, &rekey, &outlet, Source::default()).await
             }
-            Self::Recovery(Recovery::Restore { data_dir, backup, seal_file, source }) => {
-                restore(global, data_dir, backup, &seal_file, source).await
+            Self::Recovery(Recovery::Restore { at, backup, seal_file, source }) => {
+                restore(global, &at, backup, &seal_file, source).await
             }
             Self::Cancel { nonce } => {
                 let cancelled = global.client()?.operator().cancel(&Cancel { nonce }).await?;
@@ -231,17 +231,15 @@ struct Recovered {
     seal_file: String,
 }
 
-async fn restore(
-    global: &Global,
-    data: Option<PathBuf>,
-    backup: Option<PathBuf>,
-    seal: &Path,
-    source: Source,
-) -> fault::Outcome {
-    let from = match (&data, &backup) {
-        (Some(data), _) => Lost::Data(data),
-        (None, Some(file)) => Lost::Backup(file),
-        (None, None) => return Err(fault::invalid("nothing was named", "name --data-dir or --backup")),
+async fn restore(global: &Global, at: &At, backup: Option<PathBuf>, seal: &Path, source: Source) -> fault::Outcome {
+    let site = match (at.is_named(), &backup) {
+        (false, Some(_)) => None,
+        (false, None) => return Err(fault::invalid("nothing was named", "name --data-dir, --config or --backup")),
+        (true, _) => Some(at.site()?),
+    };
+    let from = match (&site, &backup) {
+        (Some(site), _) => Lost::Store(site),
+        (None, file) => Lost::Backup(file.as_deref().unwrap_or(Path::new(""))),
     };
     let (mut shares, mut given) = (source.open()?, Vec::new());
     while let Some(share) = shares.next("A recovery share, which is not shown; nothing when all were given")? {

@@ -8,6 +8,7 @@ use server::backup::Restored;
 
 use crate::connect::Global;
 use crate::verb::backup::{Report, SealArgs, failed};
+use crate::verb::offline::At;
 use crate::{escape, exit, fault, input, output};
 
 /// Restore a backup into a data folder; no server may run on it
@@ -15,9 +16,10 @@ use crate::{escape, exit, fault, input, output};
 pub(crate) struct Restore {
     /// The backup
     file: PathBuf,
-    /// The data folder to be; absent or empty, or with a store that --replace moves aside
-    #[arg(long, value_name = "DIR")]
-    data_dir: PathBuf,
+    /// Where it is to be: a data folder that is absent or empty, or has a store that --replace moves aside; with --config
+    /// also the empty database that it names
+    #[command(flatten)]
+    at: At,
     #[command(flatten)]
     seal: SealArgs,
     /// Move a store that is there aside; what it purged and took away after the backup is taken away again
@@ -54,10 +56,11 @@ impl Restore {
         if self.replace {
             input::confirm("replacing the store by an older state of it", "replace", global.yes)?;
         }
-        let Restore { file, data_dir, seal, replace, replaced_seal_file: replaced_seal, forget_later: forget } = self;
+        let Restore { file, at, seal, replace, replaced_seal_file: replaced_seal, forget_later: forget } = self;
         let seal = seal.key()?;
-        let data = data_dir.display().to_string();
-        let asked = server::backup::Restore { file, seal, data: data_dir, replace, replaced_seal, forget };
+        let site = at.site()?;
+        let data = site.data().display().to_string();
+        let asked = server::backup::Restore { file, seal, site, replace, replaced_seal, forget };
         let Restored { backup, replaced, lost, unknown, purged, removed, tenants, told, policies, principals, login } =
             server::backup::restore(&asked).await.map_err(|error| failed(&error))?;
         if let Some(why) = unknown {

@@ -1,4 +1,4 @@
-//! `aumbry restore`: a backup becomes a data folder, while no server runs.
+//! `aumbry restore`: a backup becomes a data folder, or the content of a database, while no server runs.
 //!
 //! Everything is done beside the folder first: the backup is read whole, restored, opened, given a new life. Only then the
 //! new folder takes the place of the old one, in one step. The old one is kept.
@@ -10,9 +10,11 @@ use super::trial::{BUFFER, scratch_store};
 use crate::build::{SHARD, rules};
 use crate::clock::SystemClock;
 use crate::files::{self, FileError};
-use crate::offline::{OfflineError, inspect, open_ledger, open_seal};
+use crate::offline::{OfflineError, Site, open_ledger, open_seal};
 use crate::seal::SharesSeal;
+use crate::store::{Purpose, check_finished, sqlite, unfinished_mark};
 use api::Class;
+use bytes::Bytes;
 use crypto::seam::{Clock, Seal, SystemEntropy};
 use crypto::secret::{SecretBytes, SecretText};
 use crypto::shamir::{Gathering, Step};
@@ -23,7 +25,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use storage::Storage;
+use storage::{Commit, Op, Run, Storage};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -32,8 +34,8 @@ pub struct Restore {
     pub file: PathBuf,
     /// What opens the seal that was in force when it was made.
     pub seal: SealKey,
-    /// The data folder to be.
-    pub data: PathBuf,
+    /// The data folder to be, and the empty database elsewhere if the store is to be in one.
+    pub site: Site,
     /// Whether a store that is there may be moved aside.
     pub replace: bool,
     /// Key file of that store's seal, where it has another than the backup.
@@ -160,7 +162,11 @@ fn checked(head: &Head, foot: &Foot) -> Checked {
 pub async fn restore(asked: &Restore) -> Result<Restored, OfflineError> {
     let seal = asked.seal.open(&asked.file)?;
     let mut whole = whole(&asked.file, &*seal)?;
-    let data = std::path::absolute(&asked.data).map_err(|error| refused(FileError::io(&asked.data, &error)))?;
+    let data = asked.site.data();
+    let data = std::path::absolute(data).map_err(|error| refused(FileError::io(data, &error)))?;
+    if !asked.site.is_in_files() {
+        return elsewhere(asked, &data, whole, seal).await;
+    }
     let old = replace::look(&data, asked.replace)?;
     let (known, unknown, _held) = match (old, &asked.replaced_seal) {
         (false, _) => (None, None, None),
@@ -176,7 +182,7 @@ pub async fn restore(asked: &Restore) -> Result<Restored, OfflineError> {
         return Err(OfflineError::new(Class::Invalid, why));
     }
     let staging = replace::staging(&data)?;
-    let built = build(&staging, &mut whole, seal, known.as_ref()).await;
+    let built = build_in_files(&staging, &mut whole, seal, known.as_ref()).await;
     let begun = match built {
         Ok(begun) => begun,
         Err(error) => {
@@ -188,17 +194,19 @@ pub async fn restore(asked: &Restore) -> Result<Restored, OfflineError> {
         replace::carry(&data, &staging)?;
     }
     replace::settle(&staging)?;
-    let login = files::beside(&data, ".owner.login");
-    let line = SecretBytes::new([begun.login.expose().as_bytes(), b"\n"].concat());
-    files::replace_private(&login, line.expose()).map_err(refused)?;
+    let login = leave_login(&data, &begun)?;
     let replaced = replace::switch(&staging, &data, old)?;
-    let foot = whole.foot();
-    let lost = known.map(|known| (foot.entries, known.entries)).filter(|(from, to)| from < to);
-    Ok(Restored {
-        backup: checked(whole.head(), foot),
-        replaced,
-        lost: lost.map(|(from, to)| (from, to.saturating_sub(1))),
-        unknown,
+    let lost = known.map(|known| (whole.foot().entries, known.entries)).filter(|(from, to)| from < to);
+    let lost = lost.map(|(from, to)| (from, to.saturating_sub(1)));
+    Ok(Restored { replaced, lost, unknown, ..told(&whole, begun, login) })
+}
+
+fn told(whole: &Whole<Source>, begun: app::restore::Begun, login: PathBuf) -> Restored {
+    Restored {
+        backup: checked(whole.head(), whole.foot()),
+        replaced: None,
+        lost: None,
+        unknown: None,
         purged: begun.purged,
         removed: begun.removed,
         tenants: begun.tenants,
@@ -206,7 +214,52 @@ pub async fn restore(asked: &Restore) -> Result<Restored, OfflineError> {
         policies: begun.policies,
         principals: begun.principals,
         login,
-    })
+    }
+}
+
+fn leave_login(data: &Path, begun: &app::restore::Begun) -> Result<PathBuf, OfflineError> {
+    let login = files::beside(data, ".owner.login");
+    let line = SecretBytes::new([begun.login.expose().as_bytes(), b"\n"].concat());
+    files::replace_private(&login, line.expose()).map_err(refused)?;
+    Ok(login)
+}
+
+/// Restores into an empty database. A mark stands in it until the end: no server begins on half a restore.
+async fn elsewhere(
+    asked: &Restore,
+    data: &Path,
+    mut whole: Whole<Source>,
+    seal: Arc<dyn Seal>,
+) -> Result<Restored, OfflineError> {
+    let wrong = |why: &str| OfflineError::new(Class::Invalid, why);
+    if asked.replace {
+        return Err(wrong("a store in a database is not moved aside; name an empty database, and no --replace"));
+    }
+    replace::look(data, false)?;
+    files::private_folder(data).map_err(refused)?;
+    let store = asked.site.open(Purpose::Serve).await?;
+    let storage = store.storage();
+    let unavailable = |error: storage::StorageError| OfflineError::new(Class::Unavailable, error);
+    check_finished(&*storage).await.map_err(|error| wrong(&format!("{error}; {}", error.hint())))?;
+    if storage.head(SHARD).await.map_err(unavailable)?.0 > 0 {
+        return Err(wrong("there is a store in the database; name an empty one"));
+    }
+    let mark = Op::Put(unfinished_mark(), Bytes::new());
+    applied(storage.apply(Run::new(vec![mark], true)).await)?;
+    let begun = build(Arc::clone(&storage), &mut whole, seal, None).await?;
+    let login = leave_login(data, &begun)?;
+    applied(storage.apply(Run::new(vec![Op::Delete(unfinished_mark())], true)).await)?;
+    drop(store);
+    Ok(told(&whole, begun, login))
+}
+
+fn applied(end: Commit) -> Result<(), OfflineError> {
+    match end {
+        Commit::Done => Ok(()),
+        other => {
+            Err(OfflineError::new(Class::Unavailable, format!("the database took no mark of a restore: {other:?}")))
+        }
+    }
 }
 
 /// What the store that stands there knows of the time after the backup; kept from servers as long as it is held.
@@ -215,7 +268,7 @@ async fn known(
     seal: &dyn Seal,
     whole: &Whole<Source>,
 ) -> Result<(Option<Known>, Option<String>, Option<Arc<dyn Storage>>), OfflineError> {
-    let storage: Arc<dyn Storage> = match inspect(old).await {
+    let storage: Arc<dyn Storage> = match sqlite(old, Purpose::Look).await.map_err(OfflineError::from) {
         Ok(storage) => storage,
         Err(error) if error.class() == Class::Corrupt => return Ok((None, Some(error.to_string()), None)),
         Err(error) => return Err(error),
@@ -229,14 +282,23 @@ async fn known(
     }
 }
 
-/// Makes the new store and begins its life.
-async fn build(
+async fn build_in_files(
     staging: &Path,
     whole: &mut Whole<Source>,
     seal: Arc<dyn Seal>,
     known: Option<&Known>,
 ) -> Result<app::restore::Begun, OfflineError> {
     let storage: Arc<dyn Storage> = Arc::new(scratch_store(staging)?);
+    build(storage, whole, seal, known).await
+}
+
+/// Fills the new store and begins its life.
+async fn build(
+    storage: Arc<dyn Storage>,
+    whole: &mut Whole<Source>,
+    seal: Arc<dyn Seal>,
+    known: Option<&Known>,
+) -> Result<app::restore::Begun, OfflineError> {
     whole.restore(&*storage, &Quick).await?;
     let Opened { ledger, drivers, .. } = open_ledger(Arc::clone(&storage), seal).await?;
     let drivers: Vec<_> = drivers.into_iter().map(tokio::spawn).collect();

@@ -3,18 +3,19 @@
 //! A flag beats the environment, the environment the file, the file the default. A key that is
 //! unknown, written twice or of the wrong kind stops the start and is named with its line.
 
+mod connection;
 mod sample;
 mod source;
 mod suggest;
 mod tree;
 mod value;
 
+pub use connection::Connection;
 pub use sample::sample;
 pub use source::{ALIASES, Entry, Given, Origin};
 pub use tree::{
-    AccessSection, AccessSync, BackupSection, CacheSection, Config, Engine, KEYS, KeysSection, LedgerSection,
-    LimitsSection, LogFormat, LogLevel, LogSection, RestSection, SealKind, SealSection, ServerSection, StorageSection,
-    TlsSection,
+    AccessSection, AccessSync, BackupSection, CacheSection, Config, KEYS, KeysSection, LedgerSection, LimitsSection,
+    LogFormat, LogLevel, LogSection, RestSection, SealKind, SealSection, ServerSection, StorageSection, TlsSection,
 };
 pub use value::{Choice, Keep, List, Location, Raw, Setting, Size, Span};
 
@@ -156,6 +157,7 @@ pub fn load(
     flags(&mut given);
     let config = Config::read(&given)?;
     config.check(&given)?;
+    given.hide("storage.connection");
     Ok(Loaded { config, given, file })
 }
 
@@ -197,6 +199,10 @@ impl Config {
             && usual.and_then(|usual| Keep::read(&Raw::Loose(usual.to_owned())).ok()) != Some(self.backup.every);
         if scheduled && self.backup.folder.0.is_none() {
             tell("backup", "every", "makes no backup without `backup.folder`; name one, best on another disk");
+        }
+        let named = given.entry("storage", "connection", "").origin != Origin::Default;
+        if named && self.storage.connection_file.0.is_some() {
+            tell("storage", "connection_file", "is one too many beside `storage.connection`; name one of the two");
         }
         let cluster = &self.ledger.cluster;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');

@@ -60,6 +60,13 @@ impl Given {
         found.unwrap_or_else(|| Entry { raw: Raw::Loose(default.to_owned()), origin: Origin::Default })
     }
 
+    /// Forgets what was written for a key that may hold a secret; that something was, and where, stays.
+    pub(crate) fn hide(&mut self, key: &str) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.raw = Raw::Other("a secret");
+        }
+    }
+
     /// Values that did not come from a default, for `doctor`.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
         self.entries.iter().map(|(key, entry)| (key.as_str(), entry))

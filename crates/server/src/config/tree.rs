@@ -1,5 +1,6 @@
 //! Every key there is: one table from which the typed tree, the sample and the checks are made.
 
+use super::connection::Connection;
 use super::source::Given;
 use super::value::{Choice, Keep, List, Location, Setting, Size, Span, bounded};
 use super::{ConfigError, Key};
@@ -119,8 +120,19 @@ settings! {
     }
     /// Where sealed bytes rest.
     ["storage"] storage: StorageSection {
-        /// `sqlite` is a database of its own in the data folder.
-        connection: Engine = "sqlite";
+        /// `sqlite` is a database of its own in the data folder. `postgresql://USER:PASSWORD@HOST:PORT/DATABASE` is one elsewhere,
+        /// see docs/storage.md; the data folder then holds the access log, certificates and backups only.
+        connection: Connection = "sqlite";
+        /// File with the connection string, mode 0600, in place of `connection`: it holds a password.
+        connection_file: Location = "";
+        /// Longest time of one call to a database elsewhere; then a read fails, and a change is refused or its outcome unknown.
+        deadline: Span = "10s", "1s" to "5m";
+        /// Connections to a database elsewhere at one time.
+        connections_max: u64 = "16", "1" to "1000";
+        /// PEM file with authorities, besides those everybody knows, that the certificate of the database may come from.
+        authorities: Location = "";
+        /// Whether a database is taken that says it may lose what it acknowledged.
+        accept_loss: bool = "false";
     }
     /// What is kept in memory.
     ["cache"] cache: CacheSection {
@@ -207,17 +219,6 @@ pub enum SealKind {
 
 impl Choice for SealKind {
     const WORDS: &'static [(&'static str, SealKind)] = &[("key-file", SealKind::KeyFile), ("shares", SealKind::Shares)];
-}
-
-/// Storage engines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    /// SQLite in the data folder.
-    Sqlite,
-}
-
-impl Choice for Engine {
-    const WORDS: &'static [(&'static str, Engine)] = &[("sqlite", Engine::Sqlite)];
 }
 
 /// When access rows reach stable storage.

@@ -233,7 +233,7 @@ impl<T: FromStr<Err: Display>> Setting for List<T> {
     }
 }
 
-fn wrong(wanted: &str, given: &Raw) -> String {
+pub(super) fn wrong(wanted: &str, given: &Raw) -> String {
     let kind = match given {
         Raw::Text(_) | Raw::Loose(_) => "text",
         Raw::Number(_) => "a bare number",

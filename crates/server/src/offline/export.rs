@@ -1,13 +1,13 @@
-//! The ledger of a data folder, entry by entry, for an export.
+//! The ledger of a store at rest, entry by entry, for an export.
 
-use super::{OfflineError, SHARD, failed, inspect, verify_ledger};
+use super::{OfflineError, SHARD, Site, failed, verify_ledger};
+use crate::store::{Purpose, Store};
 use api::Class;
 use api::ledger::Entry;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crypto::merkle::leaf_hash;
 use ledger::entry::BatchRow;
-use std::path::Path;
 use std::sync::Arc;
 use storage::{BatchNumber, Storage, StoredBatch};
 
@@ -15,6 +15,8 @@ use storage::{BatchNumber, Storage, StoredBatch};
 #[derive(Debug)]
 pub struct LedgerAtRest {
     storage: Arc<dyn Storage>,
+    /// Keeps servers away.
+    _store: Store,
     key: String,
     checkpoint: String,
     /// Batches in order, those before `next` given already.
@@ -23,11 +25,12 @@ pub struct LedgerAtRest {
 }
 
 impl LedgerAtRest {
-    /// Opens and verifies a data folder. Leaves every byte as it is; needs a tokio runtime.
+    /// Opens and verifies a store. Leaves every byte of files as it is; needs a tokio runtime.
     ///
     /// Errors: class `Corrupt` naming the first bad thing; `Invalid` for what was named; a ledger that has no checkpoint yet.
-    pub async fn open(data: &Path) -> Result<LedgerAtRest, OfflineError> {
-        let storage: Arc<dyn Storage> = inspect(data).await?;
+    pub async fn open(site: &Site) -> Result<LedgerAtRest, OfflineError> {
+        let store = site.open(Purpose::Look).await?;
+        let storage = store.storage();
         let report = verify_ledger(&storage, None, None).await?;
         if let Some(bad) = report.bad {
             return Err(OfflineError::new(Class::Corrupt, format!("{}: {}", bad.what, bad.why)));
@@ -35,7 +38,7 @@ impl LedgerAtRest {
         let (checkpoint, key) =
             report.checkpoint.ok_or_else(|| failed("the ledger has no checkpoint yet; start its server"))?;
         let (next, ready) = (BatchNumber(1), std::collections::VecDeque::new());
-        Ok(LedgerAtRest { storage, key, checkpoint, next, ready })
+        Ok(LedgerAtRest { storage, _store: store, key, checkpoint, next, ready })
     }
 
     /// The key that stands beside the checkpoint.

@@ -4,6 +4,7 @@ use crate::full::SmallDisk;
 use crate::house::{House, start, start_with};
 use serde_json::{Value, json};
 use server::backup::Restore;
+use server::offline::Site;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -98,11 +99,17 @@ async fn ft_35_a_backup_made_while_many_write_is_restored_whole() {
     assert_eq!((&made[0]["id"], made[0]["state"].as_str()), (&first["id"], Some("verified")), "{made:?}");
     let file = house.places.backups.join(format!("{}.verified.backup", first["id"].as_str().unwrap()));
     let seal = server::backup::SealKey::File(house.places.seal.clone());
-    let asked =
-        Restore { file, seal, data: top.path().join("elsewhere"), replace: false, replaced_seal: None, forget: false };
+    let asked = Restore {
+        file,
+        seal,
+        site: Site::folder(&top.path().join("elsewhere")),
+        replace: false,
+        replaced_seal: None,
+        forget: false,
+    };
     let restored = server::backup::restore(&asked).await.unwrap();
     assert!(restored.lost.is_none() && restored.replaced.is_none());
-    let found = server::offline::verify_data_dir(&asked.data, Some(&house.places.seal), None).await.unwrap();
+    let found = server::offline::verify(&asked.site, Some(&house.places.seal), None).await.unwrap();
     assert!(found.bad.is_empty(), "{found:?}");
     let counted = |what: &str| found.checked.iter().find(|(name, _)| *name == what).unwrap().1;
     assert!(counted("values") >= 50 && counted("orphans") == 0, "{found:?}");

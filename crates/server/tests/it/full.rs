@@ -3,6 +3,7 @@
 use crate::house::{House, configuration, start};
 use serde_json::{Value, json};
 use server::Ended;
+use server::offline::Site;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
@@ -114,6 +115,6 @@ async fn ft_05_on_a_full_disk_reads_and_revocations_go_on_and_writes_return_with
     assert_eq!(places.data.join("reserve").metadata().unwrap().len(), 64 << 20, "the reserve is back");
     assert_eq!(house.owner("GET", "/api/v1/secrets/c", Value::Null).await.status, 404);
     assert_eq!(house.stop().await, Ended::AsTold);
-    let findings = server::offline::verify_data_dir(&places.data, Some(&places.seal), None).await.unwrap();
+    let findings = server::offline::verify(&Site::folder(&places.data), Some(&places.seal), None).await.unwrap();
     assert_eq!(findings.bad, Vec::<String>::new());
 }

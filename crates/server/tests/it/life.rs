@@ -2,6 +2,7 @@
 
 use crate::house::{configuration, start};
 use serde_json::json;
+use server::offline::Site;
 use server::{Ended, Seams, build};
 use std::os::unix::fs::PermissionsExt;
 
@@ -101,14 +102,14 @@ async fn a_stopped_data_folder_verifies_offline_with_and_without_the_seal_and_re
     let (data, seal) = (house.places.data.clone(), house.places.seal.clone());
     house.stop().await;
     for seal in [None, Some(seal.as_path())] {
-        let findings = server::offline::verify_data_dir(&data, seal, None).await.unwrap();
+        let findings = server::offline::verify(&Site::folder(&data), seal, None).await.unwrap();
         assert_eq!(findings.bad, Vec::<String>::new());
         let of = |name: &str| findings.checked.iter().find(|(what, _)| *what == name).unwrap().1;
         assert!(of("rows") >= 20 && of("entries") >= 20, "{findings:?}");
         assert_eq!(of("values") >= 20, seal.is_some(), "{findings:?}");
     }
-    assert!(server::offline::rebuild(&data, &seal).await.unwrap() > 0);
-    let findings = server::offline::verify_data_dir(&data, Some(&seal), None).await.unwrap();
+    assert!(server::offline::rebuild(&Site::folder(&data), &seal).await.unwrap() > 0);
+    let findings = server::offline::verify(&Site::folder(&data), Some(&seal), None).await.unwrap();
     assert_eq!(findings.bad, Vec::<String>::new());
     let house = start(top.path()).await;
     let got = house.owner("GET", "/api/v1/secrets/o/7", json!(null)).await;
@@ -127,12 +128,12 @@ async fn a_missing_records_file_is_named_with_and_without_the_seal_and_a_rebuild
         let _may_not_be_there = std::fs::remove_file(data.join(format!("records.db{end}")));
     }
     for seal in [None, Some(seal.as_path())] {
-        let bad = server::offline::verify_data_dir(&data, seal, None).await.unwrap().bad;
+        let bad = server::offline::verify(&Site::folder(&data), seal, None).await.unwrap().bad;
         assert!(bad[0].contains("`records.db` is missing") && bad[0].contains("ledger rebuild"), "{bad:?}");
         assert!(!data.join("records.db").exists(), "a verification made it");
     }
-    server::offline::rebuild(&data, &seal).await.unwrap();
-    let findings = server::offline::verify_data_dir(&data, Some(&seal), None).await.unwrap();
+    server::offline::rebuild(&Site::folder(&data), &seal).await.unwrap();
+    let findings = server::offline::verify(&Site::folder(&data), Some(&seal), None).await.unwrap();
     assert_eq!(findings.bad, Vec::<String>::new());
 }
 

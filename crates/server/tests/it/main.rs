@@ -10,6 +10,7 @@
 mod backup;
 mod canary;
 mod edges;
+mod elsewhere;
 mod floods;
 mod full;
 mod house;

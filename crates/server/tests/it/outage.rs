@@ -3,6 +3,7 @@
 use crate::house::{House, start, start_late, start_with};
 use ledger::access_log::{Chunk, Shelf, Sink, SinkError};
 use serde_json::{Value, json};
+use server::offline::Site;
 use server::sinks::{FileSink, WhenSynced};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -67,7 +68,8 @@ async fn log_02_a_lost_folder_stops_every_answer_and_the_server_heals_without_a_
     assert!(acts.contains(&"access_log.outage") || acts.contains(&"secret.write"), "{acts:?}");
     house.stop().await;
     let data = top.path().join("data");
-    let findings = server::offline::verify_data_dir(&data, Some(&top.path().join("seal.key")), None).await.unwrap();
+    let findings =
+        server::offline::verify(&Site::folder(&data), Some(&top.path().join("seal.key")), None).await.unwrap();
     assert_eq!(findings.bad, Vec::<String>::new());
 }
 
@@ -150,6 +152,6 @@ async fn log_03_one_of_two_sinks_fails_and_the_server_goes_on() {
     std::fs::remove_file(&folder).unwrap();
     std::fs::rename(&aside, &folder).unwrap();
     house.stop().await;
-    let findings = server::offline::verify_data_dir(&top.path().join("data"), None, None).await.unwrap();
+    let findings = server::offline::verify(&Site::folder(&top.path().join("data")), None, None).await.unwrap();
     assert_eq!(findings.bad, Vec::<String>::new());
 }

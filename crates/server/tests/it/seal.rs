@@ -3,6 +3,7 @@
 use crate::house::{Ahead, Answer, Wire, configuration, read_answer, request, start};
 use crypto::seam::{Clock, SystemEntropy};
 use serde_json::{Value, json};
+use server::offline::Site;
 use server::{Ended, Inside, Seams, build};
 use std::path::Path;
 use std::sync::Arc;
@@ -318,7 +319,7 @@ async fn seal_09_sealed_among_a_thousand_requests_each_ends_whole_or_is_refused_
         assert!(holds(text), "{text} in {} bytes", rows.len());
     }
     assert!(!holds("nobodys-business") && !holds("aum_"));
-    let findings = server::offline::verify_data_dir(&top.path().join("data"), None, None).await.unwrap();
+    let findings = server::offline::verify(&Site::folder(&top.path().join("data")), None, None).await.unwrap();
     assert_eq!(findings.bad, Vec::<String>::new());
 }
 
@@ -535,7 +536,8 @@ async fn seal_12_a_lost_key_file_comes_back_with_recovery_shares_and_the_data_fo
     start(top.path()).await.stop().await;
 
     let given = |shares: &[String]| shares.iter().map(|text| SecretText::new(text.clone())).collect::<Vec<_>>();
-    let back = async |shares: &[String]| recover_key_file(Lost::Data(&data), &key, &given(shares)).await;
+    let back =
+        async |shares: &[String]| recover_key_file(Lost::Store(&Site::folder(&data)), &key, &given(shares)).await;
     assert!(back(&sets[1][..2]).await.is_err(), "never over a file that is there");
     let kept = std::fs::read(&key).unwrap();
     std::fs::remove_file(&key).unwrap();
@@ -554,6 +556,6 @@ async fn seal_12_a_lost_key_file_comes_back_with_recovery_shares_and_the_data_fo
     let elsewhere = foreign.places.data.clone();
     foreign.stop().await;
     let nowhere = top.path().join("nowhere");
-    let outcome = recover_key_file(Lost::Data(&elsewhere), &nowhere, &given(&sets[1])).await;
+    let outcome = recover_key_file(Lost::Store(&Site::folder(&elsewhere)), &nowhere, &given(&sets[1])).await;
     assert!(refused(outcome).contains("no recovery shares") && !nowhere.exists());
 }

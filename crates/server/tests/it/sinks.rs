@@ -3,6 +3,7 @@
 use crate::house::{House, start_late, start_with};
 use serde_json::{Value, json};
 use server::Ended;
+use server::offline::Site;
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
@@ -34,7 +35,7 @@ fn paths(rows: &[api::access::Row]) -> Vec<&str> {
 
 async fn whole(top: &Path) {
     for seal in [None, Some(top.join("seal.key"))] {
-        let findings = server::offline::verify_data_dir(&top.join("data"), seal.as_deref(), None).await.unwrap();
+        let findings = server::offline::verify(&Site::folder(&top.join("data")), seal.as_deref(), None).await.unwrap();
         assert_eq!(findings.bad, Vec::<String>::new());
         let rows: u64 = findings.checked.iter().filter(|(what, _)| *what == "rows").map(|(_, rows)| rows).sum();
         assert!(rows >= 2, "{findings:?}");

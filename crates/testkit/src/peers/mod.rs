@@ -3,18 +3,18 @@
 //! Where a program is missing the test fails and says how to install it; `cargo xtask test` does so by itself.
 
 mod authority;
+mod mariadb;
 mod mongo;
 mod mongo_wire;
-mod mariadb;
 mod owner;
 mod postgres;
 mod proxy;
 mod redis;
 
 pub use authority::Authority;
+pub use mariadb::MariaDbPeer;
 pub use mongo::MongoPeer;
 pub use mongo_wire::{Mishap, MongoWire};
-pub use mariadb::MariaDbPeer;
 pub use postgres::PostgresPeer;
 pub use proxy::{Answers, Proxy};
 pub use redis::RedisPeer;
