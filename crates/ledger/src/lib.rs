@@ -38,7 +38,7 @@ pub use code::{Class, Code, Refusal};
 pub use due::OperationState;
 pub use hierarchy::KeyInfo;
 pub use ledger::{Child, Ledger, Located, SYSTEM_TENANT, SealedEntry, Trace};
-pub use nodes::{FORMAT_LEVEL, Node, NodeId, Sharing};
+pub use nodes::{FORMAT_LEVEL, Node, NodeId, Sharing, somebody_lives};
 pub use open::{Opened, Parts, forget_records, open};
 pub use path::{Path, Prefix};
 pub use ring::{Purpose, wrapped_roots};

@@ -64,6 +64,8 @@ pub(crate) struct Ground {
     pub(crate) places: Places,
     pub(crate) seams: Seams,
     pub(crate) storage: Arc<dyn Storage>,
+    /// Whether other servers may write the store.
+    pub(crate) shared: bool,
     /// Keeps the data folder where the store is elsewhere.
     _lock: Option<Arc<File>>,
 }
@@ -85,7 +87,8 @@ pub async fn build(config: &Config, places: &Places, seams: Seams) -> Result<Bui
         },
     };
     let (settings, all, given) = (config.clone(), places.clone(), seams.clone());
-    let ground = Ground { config: settings, places: all, seams: given, storage, _lock: lock };
+    let shared = lock.is_some();
+    let ground = Ground { config: settings, places: all, seams: given, storage, shared, _lock: lock };
     let opening = Arc::new(rest::Opening::default());
     let warden = Arc::new(Warden::new(ground, Arc::clone(&opening)));
     stand(&warden).await?;

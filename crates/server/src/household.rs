@@ -2,7 +2,7 @@
 
 use crate::backup;
 use crate::build::{Ground, SHARD, rules};
-use crate::config::{BackupSection, Keep};
+use crate::config::{BackupSection, Config, Keep};
 use crate::retention::Retention;
 use crate::run::Ended;
 use crate::sinks::{Opening, StreamSink};
@@ -168,9 +168,21 @@ async fn open_ledger(ground: &Ground, seal: Arc<dyn Seal>) -> Result<Opened, led
         cluster: ground.config.ledger.cluster.clone(),
         // The ledger takes this much for records and as much again for values.
         cache_bytes: ground.config.cache.bytes.0 / 2,
-        sharing: None,
+        sharing: ground.shared.then(|| sharing(&ground.config)),
     };
     ledger::open(parts).await
+}
+
+/// What the server is among others on its database.
+fn sharing(config: &Config) -> ledger::Sharing {
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned());
+    let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+    ledger::Sharing {
+        name: given(&config.cluster.node).or_else(|| host().ok()).unwrap_or_default(),
+        address: given(&config.cluster.address).unwrap_or_else(|| config.rest.listen.to_string()),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        max_stale: config.cache.max_stale.0,
+    }
 }
 
 async fn open_log(ground: &Ground, ledger: &Ledger) -> Result<(AccessLog, Vec<Arc<StreamSink>>), StartError> {

@@ -205,6 +205,11 @@ pub enum Lost<'a> {
 pub async fn rebuild(site: &Site, seal: &Path) -> Result<u64, OfflineError> {
     let store = site.open(Purpose::Mend).await?;
     let storage = store.storage();
+    let alive = ledger::somebody_lives(&*storage, SHARD, &TokioDelay).await?;
+    if let Some(node) = alive {
+        let what = format!("the node {node} runs on this database; stop all of them first");
+        return Err(OfflineError::new(Class::Unavailable, what));
+    }
     let seal = open_seal(seal)?;
     let removed = ledger::forget_records(&*storage, SHARD).await?;
     let Opened { ledger, drivers, .. } = open_ledger(Arc::clone(&storage), seal).await?;

@@ -14,6 +14,7 @@ pub(crate) use pen::PenRules;
 pub(crate) use row::hold_level;
 pub use row::{FORMAT_LEVEL, NodeId};
 pub(crate) use watch::Watch;
+pub use watch::somebody_lives;
 
 use crate::Delay;
 use crate::code::{self, Refusal};

@@ -3,6 +3,7 @@
 use super::pen::{Pen, TakePen, pen_record};
 use super::row::{NodeRow, node_key, nodes_prefix};
 use super::{Node, NodeId, Shared};
+use crate::Delay;
 use crate::code::Refusal;
 use crate::ledger::Ledger;
 use crate::state::{State, cause_refusal, storage_refusal};
@@ -13,7 +14,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use storage::{Commit, LIMITS, Op, Run};
+use storage::{Commit, LIMITS, Op, Run, Shard, Storage};
 
 /// How often a node shows itself.
 const BEAT: Duration = Duration::from_secs(1);
@@ -30,6 +31,22 @@ pub(crate) struct Watch {
     own: NodeRow,
     seen: BTreeMap<NodeId, Seen>,
     looked: Duration,
+}
+
+/// The name of a node that runs on a store, if one does: two looks, between which one that lives shows itself.
+///
+/// Takes no time where no node ever shared the store. Errors: `storage.unavailable`.
+pub async fn somebody_lives(storage: &dyn Storage, shard: Shard, delay: &dyn Delay) -> Result<Option<String>, Refusal> {
+    let rows = async || {
+        let page = storage.scan(nodes_prefix(shard), None, LIMITS.page_max).await.map_err(storage_refusal)?;
+        Ok::<_, Refusal>(page.iter().filter_map(|(_, row)| NodeRow::decode(row)).collect::<Vec<_>>())
+    };
+    let before = rows().await?;
+    if before.is_empty() {
+        return Ok(None);
+    }
+    delay.wait(BEAT.saturating_mul(3)).await;
+    Ok(rows().await?.into_iter().find(|row| !before.contains(row)).map(|row| row.name))
 }
 
 /// A node and when its row last changed, by this node's clock.

@@ -139,6 +139,15 @@ settings! {
         /// Memory for records and sealed values that were read lately, half for each. Their keys and plaintext are
         /// never in it.
         bytes: Size = "40MiB", "1MiB" to "16GiB";
+        /// Longest time that memory answers without the database having confirmed that it is up to date, where nodes share one.
+        max_stale: Span = "2s", "100ms" to "1m";
+    }
+    /// This server among others on one database.
+    ["cluster"] cluster: ClusterSection {
+        /// What it is called in `aumbry cluster status`. Left empty it is the name of the host.
+        node: String = "";
+        /// Where clients reach it, as shown there. Left empty it is where it listens.
+        address: String = "";
     }
     /// What protects the root key while the server is down.
     ["seal"] seal: SealSection {

@@ -37,6 +37,12 @@ impl Opening<'_> {
         for choice in &self.config.sinks.0 {
             match choice {
                 SinkChoice::File => sinks.push(Arc::new(self.file()?)),
+                SinkChoice::Store if self.ledger.is_shared() => {
+                    let what = "`access.sinks` names `store`, and other servers may share this database";
+                    let hint =
+                        "use `file`: each server keeps the rows of its own requests, and anchors them in the ledger";
+                    return Err(StartError::new(Class::Invalid, "serve.config", what, hint));
+                }
                 SinkChoice::Store => sinks.push(Arc::new(self.store()?)),
                 SinkChoice::Stream(target) => streams.push(Arc::new(self.stream(target))),
             }

@@ -111,3 +111,76 @@ async fn the_connection_string_may_be_in_a_private_file_and_is_told_to_nobody() 
     assert_eq!(refused.code(), "serve.store");
     assert!(!format!("{refused:?} {refused} {}", refused.hint()).contains(PostgresPeer::PASSWORD));
 }
+
+/// Asks a server for something until it is as wanted; how long that took is not looked at.
+async fn until(house: &House, token: &str, target: &str, wanted: impl Fn(&crate::house::Answer) -> bool) {
+    for _ in 0..200 {
+        if wanted(&house.call(token, "GET", target, &Value::Null).await) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{target} is not as wanted: {:?}", house.call(token, "GET", target, &Value::Null).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ha_02_two_servers_share_a_database_and_what_one_takes_away_the_other_refuses() {
+    let peer = tokio::task::spawn_blocking(|| PostgresPeer::start(&[])).await.unwrap();
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let there =
+        |name: &str| format!("[storage]\nconnection = \"{}\"\n[cluster]\nnode = \"{name}\"\n", peer.database("one"));
+    let database = there("left");
+    let left = start_with(first.path(), &database).await;
+    std::fs::copy(&left.places.seal, second.path().join("seal.key")).unwrap();
+    let database = database.replace("left", "right");
+    let right = start_with(second.path(), &database).await;
+
+    // One's own write, on another server, at once.
+    let written = left.owner("PUT", "/api/v1/secrets/db/a", json!({ "value": "canary-1" })).await.json();
+    let position = &written["position"];
+    let after = format!("aumbry-position: {}/{}", position["shard"], position["index"]);
+    let headers = [format!("authorization: Bearer {}", left.owner), after];
+    let read = right.send("GET", "/api/v1/secrets/db/a", &headers, b"").await;
+    assert_eq!(read.json()["value"], "canary-1", "{read:?}");
+    let never = [headers[0].clone(), "aumbry-position: 0/x".to_owned()];
+    assert_eq!(right.send("GET", "/api/v1/secrets/db/a", &never, b"").await.code(), "request.invalid");
+
+    // A right that one gives and takes, a session that one ends.
+    let reader = left.principal("reader", &["secret.read"]).await;
+    until(&right, &reader, "/api/v1/secrets/db/a", |answer| answer.status == 200).await;
+    let nothing =
+        json!({ "text": "permit (principal in Role::\"reader\", action == Action::\"key.read\", resource);" });
+    assert_eq!(left.owner("PUT", "/api/v1/policies/reader", nothing).await.status, 200);
+    until(&right, &reader, "/api/v1/secrets/db/a", |answer| answer.code() == "policy.denied").await;
+    assert_eq!(right.owner("PUT", "/api/v1/principals/reader", json!({ "disabled": true })).await.status, 200);
+    until(&left, &reader, "/api/v1/secrets/db/a", |answer| answer.code() == "auth.required").await;
+
+    // Both are there, one folds; a purge is answered by either when it is done.
+    let two = |answer: &crate::house::Answer| answer.json()["items"].as_array().is_some_and(|items| items.len() == 2);
+    until(&right, &left.owner, "/api/v1/nodes", two).await;
+    let nodes = right.owner("GET", "/api/v1/nodes", Value::Null).await.json();
+    let named: Vec<_> = nodes["items"].as_array().unwrap().iter().map(|node| node["name"].clone()).collect();
+    assert_eq!(named, [json!("left"), json!("right")]);
+    for (house, path) in [(&left, "db/b"), (&right, "db/c")] {
+        put(house, path, "canary-2").await;
+        let purged = house.owner("POST", "/api/v1/secrets:purge", json!({ "path": path })).await;
+        assert_eq!(purged.status, 200, "{purged:?}");
+    }
+    let seal = left.places.seal.clone();
+    let running = server::offline::rebuild(&site(first.path()), &seal).await.unwrap_err().to_string();
+    assert!(running.contains("stop all of them first") || running.contains("in use"), "{running}");
+
+    // The other goes on alone, and the first finds everything when it comes back.
+    left.stop().await;
+    put(&right, "db/a", "canary-3").await;
+    let gone = |answer: &crate::house::Answer| {
+        answer.json()["items"].as_array().is_some_and(|items| items.len() == 1 && items[0]["pen"] == true)
+    };
+    until(&right, &right.owner, "/api/v1/nodes", gone).await;
+    let left = start_with(first.path(), &database.replace("right", "left")).await;
+    assert_eq!(value(&left, "db/a").await, "canary-3");
+    left.stop().await;
+    right.stop().await;
+    let found = server::offline::verify(&site(first.path()), Some(&seal), None).await.unwrap();
+    assert!(found.bad.is_empty(), "{found:?}");
+}

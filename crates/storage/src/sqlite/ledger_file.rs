@@ -220,7 +220,7 @@ impl LedgerFile {
             let _next_idle_moment_tries_again = self.erase();
         }
         if self.idle_for == REST_AFTER {
-            rest(&self.conn);
+            super::rest::rest(&self.conn);
         }
     }
 }
@@ -284,17 +284,6 @@ pub(super) fn roll_back(conn: &Connection, file: DbFile, health: &Health) {
     if !conn.is_autocommit() {
         let why = rolled.err().map_or_else(|| "still in a transaction".to_owned(), |error| error.to_string());
         let _cause = health.note(Fault::Broken(format!("{}: {why}", file.name())));
-    }
-}
-
-/// Gives back the memory of cached pages: the operating system keeps them too, and the next write may be far off.
-pub(super) fn rest(conn: &Connection) {
-    let _only_memory_is_kept_if_it_fails = conn.execute_batch("PRAGMA shrink_memory");
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: takes no pointer and may be called by any thread at any time (malloc_trim(3): MT-Safe). SQLite allocates with
-    // the C library, which keeps freed pages for itself otherwise.
-    unsafe {
-        libc::malloc_trim(0);
     }
 }
 

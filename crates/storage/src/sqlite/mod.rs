@@ -13,6 +13,7 @@ mod ledger_file;
 mod reads;
 mod records_file;
 mod reserve;
+mod rest;
 mod row;
 
 pub use fault::OpenError;
