@@ -85,6 +85,7 @@ impl Client {
             .redirect(redirect::Policy::none())
             .no_proxy()
             .referer(false)
+            .tls_version_min(reqwest::tls::Version::TLS_1_3)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(options.timeout);
         if let Some(pem) = &options.cacert_pem {

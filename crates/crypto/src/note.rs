@@ -18,6 +18,10 @@ pub const SIGNATURES_MAX: usize = 100;
 
 /// The type byte of Ed25519 in keys and key hashes.
 const ED25519: u8 = 1;
+/// The type byte of cosignatures by Ed25519.
+const COSIGNATURE: u8 = 4;
+/// Bytes of a time and a signature in a cosignature.
+const COSIGNATURE_BYTES: usize = 72;
 const ORIGIN_BYTES_MAX: usize = 255;
 
 /// Why a note was not believed.
@@ -103,10 +107,8 @@ impl VerifierKey {
         &self.public
     }
 
-    /// First four bytes of SHA-256 over name and key, by which signatures name their key.
     fn hash(&self) -> [u8; 4] {
-        let whole = sha256_parts(&[self.origin.0.as_bytes(), b"\n", &[ED25519], &self.public]);
-        *whole.first_chunk().unwrap_or(&[0; 4])
+        key_hash(&self.origin, ED25519, &self.public)
     }
 }
 
@@ -121,15 +123,104 @@ impl FromStr for VerifierKey {
     type Err = NoteError;
 
     fn from_str(text: &str) -> Result<Self, NoteError> {
-        let mut parts = text.splitn(3, '+');
-        let mut next = || parts.next().ok_or(NoteError::Malformed);
-        let (origin, hash, key) = (next()?, next()?, next()?);
-        let key = STANDARD.decode(key).map_err(|_| NoteError::Malformed)?;
-        let Some((&ED25519, public)) = key.split_first() else { return Err(NoteError::Malformed) };
-        let public = public.try_into().map_err(|_| NoteError::Malformed)?;
-        let read = Self { origin: origin.parse()?, public };
+        let (origin, hash, public) = key_parts(text, ED25519)?;
+        let read = Self { origin, public };
         if unhex(hash) == Some(read.hash()) { Ok(read) } else { Err(NoteError::Malformed) }
     }
+}
+
+/// The public half of a witness's key. Text is `<name>+<key hash>+<base64>`. Source: C2SP tlog-cosignature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WitnessKey {
+    name: Origin,
+    public: [u8; 32],
+}
+
+impl WitnessKey {
+    /// Joins name and key.
+    #[must_use]
+    pub const fn new(name: Origin, public: [u8; 32]) -> Self {
+        Self { name, public }
+    }
+
+    /// What the witness signs: the text of a checkpoint at a time, in seconds since 1970 UTC.
+    #[must_use]
+    pub fn message(text: &str, time_s: u64) -> String {
+        format!("cosignature/v1\ntime {time_s}\n{text}")
+    }
+
+    /// The line by which the witness signs, made of its signature of [`WitnessKey::message`].
+    #[must_use]
+    pub fn line(&self, time_s: u64, signature: &[u8]) -> String {
+        let bytes = [self.hash().as_slice(), &time_s.to_be_bytes(), signature].concat();
+        format!("\u{2014} {} {}\n", self.name, STANDARD.encode(bytes))
+    }
+
+    /// When the witness signed a checkpoint, by one of the lines it answered with.
+    ///
+    /// # Errors
+    /// `Malformed`; `Unsigned` if no line is by this key; `BadSignature`.
+    pub fn cosigned(&self, note: &str, lines: &str) -> Result<u64, NoteError> {
+        let text = note.split_once("\n\n").map(|(text, _)| format!("{text}\n")).ok_or(NoteError::Malformed)?;
+        if lines.len() > NOTE_BYTES_MAX || !lines.ends_with('\n') || !printable(lines) {
+            return Err(NoteError::Malformed);
+        }
+        for line in lines.lines().take(SIGNATURES_MAX) {
+            let (name, hash, signed) = signature(line)?;
+            if name != self.name || hash != self.hash() {
+                continue;
+            }
+            let (time, signature) = signed.split_first_chunk().ok_or(NoteError::Malformed)?;
+            if signed.len() != COSIGNATURE_BYTES {
+                return Err(NoteError::Malformed);
+            }
+            let time_s = u64::from_be_bytes(*time);
+            verify(&self.public, Self::message(&text, time_s).as_bytes(), signature)
+                .map_err(|_| NoteError::BadSignature)?;
+            return Ok(time_s);
+        }
+        Err(NoteError::Unsigned)
+    }
+
+    fn hash(&self) -> [u8; 4] {
+        key_hash(&self.name, COSIGNATURE, &self.public)
+    }
+}
+
+impl fmt::Display for WitnessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key: Vec<u8> = [COSIGNATURE].into_iter().chain(self.public).collect();
+        write!(f, "{}+{}+{}", self.name, hex(&self.hash()), STANDARD.encode(key))
+    }
+}
+
+impl FromStr for WitnessKey {
+    type Err = NoteError;
+
+    fn from_str(text: &str) -> Result<Self, NoteError> {
+        let (name, hash, public) = key_parts(text, COSIGNATURE)?;
+        let read = Self { name, public };
+        if unhex(hash) == Some(read.hash()) { Ok(read) } else { Err(NoteError::Malformed) }
+    }
+}
+
+/// First four bytes of SHA-256 over name, type and key, by which signatures name their key.
+fn key_hash(name: &Origin, sort: u8, public: &[u8; 32]) -> [u8; 4] {
+    let whole = sha256_parts(&[name.0.as_bytes(), b"\n", &[sort], public]);
+    *whole.first_chunk().unwrap_or(&[0; 4])
+}
+
+/// Takes the text of a key of this type apart: name, key hash, key.
+fn key_parts(text: &str, sort: u8) -> Result<(Origin, &str, [u8; 32]), NoteError> {
+    let mut parts = text.splitn(3, '+');
+    let mut next = || parts.next().ok_or(NoteError::Malformed);
+    let (name, hash, key) = (next()?, next()?, next()?);
+    let key = STANDARD.decode(key).map_err(|_| NoteError::Malformed)?;
+    let Some((found, public)) = key.split_first() else { return Err(NoteError::Malformed) };
+    if *found != sort {
+        return Err(NoteError::Malformed);
+    }
+    Ok((name.parse()?, hash, public.try_into().map_err(|_| NoteError::Malformed)?))
 }
 
 /// Signs `text`, which must end with a line feed, and returns the whole note.

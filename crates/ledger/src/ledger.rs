@@ -265,6 +265,12 @@ impl Ledger {
         self.inner.tree.read().note().cloned()
     }
 
+    /// Keeps a checkpoint of this ledger with signatures of witnesses below it; shown from now on in the place of the same one
+    /// without them. Not stored: witnesses are asked again after a start.
+    pub fn keep_cosigned(&self, checkpoint: String) {
+        self.inner.tree.write().keep_cosigned(checkpoint);
+    }
+
     /// Folds everything committed so far and signs a checkpoint of it.
     pub async fn settle(&self) -> Result<Option<String>, Refusal> {
         let number = self.head().batch;

@@ -8,6 +8,7 @@ use crate::run::Ended;
 use crate::sinks::{Opening, StreamSink};
 use crate::start_error::StartError;
 use crate::tasks::{self, TokioDelay, TokioTasks};
+use crate::witness::Witnesses;
 use app::App;
 use crypto::seam::Seal;
 use ledger::access_log::{AccessLog, RowKeys, Sink};
@@ -33,6 +34,7 @@ pub struct Inside {
 pub(crate) struct Household {
     pub(crate) inside: Inside,
     pub(crate) backups: backup::Keeper,
+    pub(crate) witnesses: Arc<Witnesses>,
     streams: Vec<Arc<StreamSink>>,
     drivers: Vec<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
@@ -57,10 +59,17 @@ impl Household {
         seal: Arc<dyn Seal>,
         current: Arc<dyn Seal>,
     ) -> Result<Household, StartError> {
+        let witnesses = Witnesses::new(&ground.config.witness)?;
         let opened = open_ledger(ground, seal).await;
         let Opened { ledger, drivers, .. } =
             opened.map_err(|refusal| StartError::ledger(&refusal, &ground.places.seal))?;
-        let drivers = drivers.into_iter().map(tokio::spawn).collect();
+        let drivers: Vec<JoinHandle<()>> = drivers.into_iter().map(tokio::spawn).collect();
+        let witnesses = Arc::new(witnesses);
+        if let Err(error) = witnesses.check(&ledger).await {
+            ledger.close();
+            futures::future::join_all(drivers).await;
+            return Err(error);
+        }
         let (log, streams) = match open_log(ground, &ledger).await {
             Ok(opened) => opened,
             Err(error) => {
@@ -81,7 +90,7 @@ impl Household {
         });
         let backups = keep_backups(ground, &ledger, current);
         let inside = Inside { app, ledger, log };
-        Ok(Household { inside, backups, streams, drivers, tasks: Vec::new(), end: watch::channel(false).0 })
+        Ok(Household { inside, backups, witnesses, streams, drivers, tasks: Vec::new(), end: watch::channel(false).0 })
     }
 
     /// Begins the work beside requests. `broken` becomes true when the store breaks.
@@ -99,6 +108,7 @@ impl Household {
             tokio::spawn(tasks::empty_tenants(app.clone(), end.subscribe())),
             tokio::spawn(retention.run(log.clone(), ledger.clone(), end.subscribe())),
             tokio::spawn(self.backups.clone().run(end.subscribe())),
+            tokio::spawn(Arc::clone(&self.witnesses).run(ledger.clone(), end.subscribe())),
             tokio::spawn(tasks::remake_rows(app.clone(), ledger.head().size, ledger.is_shared())),
             tokio::spawn(tasks::watch_store(ledger.clone(), broken, end.subscribe())),
         ];
@@ -122,7 +132,7 @@ impl Household {
 
     /// Ends the work, writes what waits and lets go of every key. Requests have ended before.
     pub(crate) async fn close(self, ended: Ended) {
-        let Household { inside: Inside { app, ledger, log }, backups, streams, drivers, tasks, end } = self;
+        let Household { inside: Inside { app, ledger, log }, backups, streams, drivers, tasks, end, .. } = self;
         end.send_replace(true);
         for task in tasks {
             let _ = tokio::time::timeout(SETTLE_MAX, task).await;

@@ -30,6 +30,7 @@ mod surroundings;
 mod tasks;
 pub mod tls;
 mod warden;
+mod witness;
 
 pub use build::{Seams, build};
 pub use household::Inside;

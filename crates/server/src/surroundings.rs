@@ -153,8 +153,9 @@ impl Surroundings for House {
         if let Some(clock) = &self.clock {
             all.push(count("aumbry_clock_steps_back_total", "Steps back of the wall clock.", clock.steps_back()));
         }
-        if let Some(Now { inside: Inside { ledger, log, .. }, backups, .. }) = self.warden.now() {
+        if let Some(Now { inside: Inside { ledger, log, .. }, backups, witnesses, .. }) = self.warden.now() {
             all.extend(backups.gauges());
+            all.extend(witnesses.gauges(&ledger));
             all.extend(of_ledger(&ledger, log.is_tapped()));
             all.extend(of_log(&log));
             all.extend(of_sinks(&log));

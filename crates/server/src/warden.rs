@@ -8,6 +8,7 @@ use crate::run::Ended;
 use crate::seal::{KeyFileSeal, SharesSeal};
 use crate::sealed_log::SealedLog;
 use crate::start_error::StartError;
+use crate::witness::Witnesses;
 use app::{Arrival, Refusal};
 use crypto::aead::Aad;
 use crypto::id::TenantId;
@@ -52,6 +53,7 @@ pub(crate) struct Now {
     pub(crate) inside: Inside,
     pub(crate) seal: Arc<Current>,
     pub(crate) backups: backup::Keeper,
+    pub(crate) witnesses: Arc<Witnesses>,
 }
 
 /// The seal in force, whichever that is by now: for what outlives a rekey.
@@ -159,7 +161,8 @@ impl Warden {
             Ok(household) => {
                 *self.log.write() = Some(household.inside.log.clone());
                 let (inside, backups) = (household.inside.clone(), household.backups.clone());
-                *self.now.write() = Some(Now { inside, seal: current, backups });
+                let witnesses = Arc::clone(&household.witnesses);
+                *self.now.write() = Some(Now { inside, seal: current, backups, witnesses });
                 *place = Place::Open(household);
                 Ok(())
             }

@@ -16,6 +16,7 @@ pub use source::{ALIASES, Entry, Given, Origin};
 pub use tree::{
     AccessSection, AccessSync, BackupSection, CacheSection, Config, KEYS, KeysSection, LedgerSection, LimitsSection,
     LogFormat, LogLevel, LogSection, RestSection, SealKind, SealSection, ServerSection, StorageSection, TlsSection,
+    WitnessSection,
 };
 pub use value::{Choice, Keep, List, Location, Raw, Setting, Size, Span};
 
@@ -208,6 +209,9 @@ impl Config {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
         if cluster.len() > 100 || !cluster.bytes().all(plain) {
             tell("ledger", "cluster", "wants at most 100 letters, digits, `.`, `-` or `_`");
+        }
+        if let Err((key, problem)) = crate::witness::check_settings(&self.witness) {
+            tell("witness", key, problem);
         }
         if let (Some(seal), Some(data)) = (&self.seal.file.0, &self.server.data_dir.0)
             && seal.starts_with(data)

@@ -179,6 +179,18 @@ settings! {
         /// Left empty it is `aumbry-` and eight characters of its own.
         cluster: String = "";
     }
+    /// Who keeps checkpoints elsewhere, so that a store that comes back older is noticed.
+    ["witness"] witness: WitnessSection {
+        /// File that holds the newest checkpoint, on another disk or machine than the store; replaced in one step.
+        file: Location = "";
+        /// Base address of a witness of C2SP tlog-witness, such as "https://witness.example"; needs `key`.
+        url: String = "";
+        /// Public key of that witness, `name+hash+key`.
+        key: String = "";
+        /// Whether a start goes on though the store is older than, or another than, what was witnessed: for one start after a
+        /// restore that is meant. The file is put aside then and begun anew.
+        danger_accept_rollback: bool = "false";
+    }
     /// The access log.
     ["access"] access: AccessSection {
         /// Where rows go, several at once: `file` in the data folder, `store` among the sealed bytes, and

@@ -20,3 +20,4 @@ mod matrix;
 mod outage;
 mod seal;
 mod sinks;
+mod witness;
