@@ -20,6 +20,10 @@ pub(crate) enum Engine {
     Sqlite,
     /// PostgreSQL, MySQL and what speaks like them.
     Sql,
+    /// Redis and Valkey.
+    Redis,
+    /// MongoDB and what speaks like it.
+    Mongo,
 }
 
 /// What stands before the `:` of a connection string, and the engine behind it.
@@ -29,6 +33,11 @@ pub(crate) const SCHEMES: &[(&str, Engine)] = &[
     ("postgres", Engine::Sql),
     ("mysql", Engine::Sql),
     ("mariadb", Engine::Sql),
+    ("redis", Engine::Redis),
+    ("rediss", Engine::Redis),
+    ("valkey", Engine::Redis),
+    ("valkeys", Engine::Redis),
+    ("mongodb", Engine::Mongo),
 ];
 
 /// What the store is opened for.
@@ -65,14 +74,16 @@ impl Store {
             ..RemoteOptions::default()
         };
         let text = connection.text().expose();
-        Ok(match connection.engine() {
-            Engine::Sqlite => Store::Sqlite(sqlite(data, purpose).await?),
-            // What is to come stands here as one arm each, and in the table above.
-            Engine::Sql => {
-                let lock = lock(data, purpose)?;
-                Store::Remote(sqlstore::open(text, &options).await?, lock)
-            }
-        })
+        if connection.engine() == Engine::Sqlite {
+            return Ok(Store::Sqlite(sqlite(data, purpose).await?));
+        }
+        let lock = lock(data, purpose)?;
+        let storage: Arc<dyn Storage> = match connection.engine() {
+            Engine::Redis => Arc::new(redisstore::Redis::open(text, &options).await?),
+            Engine::Mongo => Arc::new(mongostore::Mongo::open(text, &options).await?),
+            Engine::Sql | Engine::Sqlite => sqlstore::open(text, &options).await?,
+        };
+        Ok(Store::Remote(storage, lock))
     }
 
     /// As the contract.

@@ -120,8 +120,8 @@ settings! {
     }
     /// Where sealed bytes rest.
     ["storage"] storage: StorageSection {
-        /// `sqlite` is a database of its own in the data folder. `postgresql://USER:PASSWORD@HOST:PORT/DATABASE` is one elsewhere,
-        /// see docs/storage.md; the data folder then holds the access log, certificates and backups only.
+        /// `sqlite` is a database of its own in the data folder. `postgresql://USER:PASSWORD@HOST:PORT/DATABASE` is one elsewhere, and
+        /// so are `mysql://`, `redis://`, `rediss://` and `mongodb://`, see docs/storage.md; the data folder then holds the access log, certificates and backups only.
         connection: Connection = "sqlite";
         /// File with the connection string, mode 0600, in place of `connection`: it holds a password.
         connection_file: Location = "";

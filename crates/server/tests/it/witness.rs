@@ -146,7 +146,7 @@ async fn metrics(house: &House) -> BTreeMap<String, String> {
     let page = house.owner("GET", "/metrics", serde_json::Value::Null).await;
     let text = String::from_utf8(page.body).unwrap();
     text.lines()
-        .filter_map(|line| Some(line.rsplit_once(' ')?))
+        .filter_map(|line| line.rsplit_once(' '))
         .map(|(name, value)| (name.into(), value.into()))
         .collect()
 }

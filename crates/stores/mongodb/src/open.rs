@@ -25,11 +25,11 @@ const STORE: &str = "store";
 
 /// Connects and makes what is missing.
 pub(crate) async fn database(connection: &str, options: &RemoteOptions) -> Result<Database, ConnectError> {
-    let scheme = connection.split_once("://").map(|(scheme, _)| scheme);
-    if scheme != Some("mongodb") {
+    let (scheme, rest) = connection.split_once("://").unwrap_or_default();
+    if !scheme.eq_ignore_ascii_case("mongodb") {
         return Err(invalid("the connection string does not begin with mongodb:// (mongodb+srv:// is not supported)"));
     }
-    let mut client = ClientOptions::parse(connection)
+    let mut client = ClientOptions::parse(format!("mongodb://{rest}"))
         .await
         .map_err(|_| invalid("the connection string is not one of MongoDB, or names an option that does not exist"))?;
     if matches!(&client.tls, Some(Tls::Enabled(tls)) if tls.allow_invalid_certificates == Some(true)) {
@@ -60,7 +60,9 @@ pub(crate) async fn database(connection: &str, options: &RemoteOptions) -> Resul
         Client::with_options(client).map_err(|_| invalid("the options of the connection string do not fit"))?;
     let database = client.database(&name);
     fit(&database, &place, options.accept_loss).await?;
-    make(&database, options).await.map_err(|fault| unreachable(&place, fault))?;
+    if options.create {
+        make(&database, options).await.map_err(|fault| unreachable(&place, fault))?;
+    }
     recognise(&database, &place).await?;
     Ok(database)
 }
@@ -116,7 +118,13 @@ pub(crate) fn majority(options: &RemoteOptions) -> Document {
 
 async fn recognise(database: &Database, place: &str) -> Result<(), ConnectError> {
     let found = database.collection::<Document>(STORE).find_one(doc! { "_id": STORE }).await;
-    let found = found.map_err(|error| unreachable(place, error.into()))?.unwrap_or_default();
+    let Some(found) = found.map_err(|error| unreachable(place, error.into()))? else {
+        return Err(ConnectError {
+            reason: ConnectReason::Invalid,
+            what: format!("there is no store on the MongoDB server at {place}"),
+            hint: "look at the database in storage.connection".to_owned(),
+        });
+    };
     if found.get_str("format").is_ok_and(|format| format == FORMAT) {
         return Ok(());
     }

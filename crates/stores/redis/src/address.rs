@@ -27,9 +27,10 @@ impl fmt::Debug for Address {
 impl Address {
     /// Reads a connection string. An error repeats nothing of it.
     pub(crate) fn parse(text: &str) -> Result<Address, ConnectError> {
-        let (tls, rest) = match text.split_once("://") {
-            Some(("redis" | "valkey", rest)) => (false, rest),
-            Some(("rediss" | "valkeys", rest)) => (true, rest),
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        let (tls, rest) = match scheme.to_ascii_lowercase().as_str() {
+            "redis" | "valkey" => (false, rest),
+            "rediss" | "valkeys" => (true, rest),
             _ => return Err(wrong("the connection string does not begin with redis:// or rediss://")),
         };
         if rest.contains('#') {

@@ -80,7 +80,7 @@ impl Redis {
         };
         let opening = async {
             let mut link = dialer.dial().await?;
-            let store = recognise(&mut link, &layout, &dialer.address.place()).await?;
+            let store = recognise(&mut link, &layout, &dialer.address.place(), options.create).await?;
             Ok((link, store))
         };
         let (link, store) = tokio::time::timeout(options.deadline, opening).await.map_err(|_| late())??;
@@ -109,7 +109,7 @@ impl Redis {
 }
 
 /// Reads what the store key holds, writing it first where there is none.
-async fn recognise(link: &mut Link, layout: &Layout, place: &str) -> Result<String, ConnectError> {
+async fn recognise(link: &mut Link, layout: &Layout, place: &str, create: bool) -> Result<String, ConnectError> {
     let made = redis::cmd("TIME");
     let (seconds, micros): (u64, u64) = made.query_async(&mut link.connection).await.map_err(|e| failed(place, &e))?;
     // Two stores made by one server at one microsecond under one name are not two.
@@ -119,6 +119,13 @@ async fn recognise(link: &mut Link, layout: &Layout, place: &str) -> Result<Stri
     let found: Option<String> = get.query_async(&mut link.connection).await.map_err(|e| failed(place, &e))?;
     let found = match found {
         Some(found) => found,
+        None if !create => {
+            return Err(ConnectError {
+                reason: ConnectReason::Invalid,
+                what: format!("there is no store under this prefix on the Redis server at {place}"),
+                hint: "look at database and prefix in storage.connection".to_owned(),
+            });
+        }
         None => {
             let mut set = redis::cmd("SET");
             set.arg(layout.store()).arg(&fresh).arg("NX");

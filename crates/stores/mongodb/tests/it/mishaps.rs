@@ -112,6 +112,9 @@ fn strings_that_would_weaken_or_leak_are_refused_without_repeating_them() {
     let error = runtime.block_on(Mongo::open(&nobody, &quick)).unwrap_err();
     assert_eq!(error.reason, ConnectReason::Unreachable, "{error:?}");
     assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    let (absent, looking) = (MongoWire::start(), storage::RemoteOptions { create: false, ..options() });
+    let error = runtime.block_on(Mongo::open(&absent.url(), &looking)).unwrap_err();
+    assert!(error.what.contains("no store") && absent.documents("store").is_empty(), "{error:?}");
     // Weaker concerns in the string are not taken over.
     let server = MongoWire::start();
     let url = format!("{}?w=1&journal=false&retryWrites=true&readConcernLevel=local", server.url());

@@ -89,6 +89,10 @@ fn what_is_no_sound_server_is_refused_by_name() {
     assert!(missing.reason == ConnectReason::Invalid && missing.what.contains("/nowhere/ca.pem"), "{missing:?}");
     assert!(peer.ask("SET {newer}:store 9").starts_with("+OK"));
     assert_eq!(refusal(&peer.url("newer"), &options()).reason, ConnectReason::Newer);
+    let looking = RemoteOptions { create: false, ..options() };
+    let absent = refusal(&peer.url("absent"), &looking);
+    assert!(absent.reason == ConnectReason::Invalid && absent.what.contains("no store"), "{absent:?}");
+    assert!(peer.ask("EXISTS {absent}:store").starts_with(":0"), "looking made one");
     let cluster = RedisPeer::start(&["--cluster-enabled", "yes"]);
     let error = refusal(&cluster.url("aumbry"), &options());
     assert!(error.reason == ConnectReason::Unfit && error.what.contains("cluster"), "{error:?}");
