@@ -234,7 +234,12 @@ impl Ledger {
 
     /// Whether this node does what only one may do: folding, and work that is due.
     pub fn holds_pen(&self) -> bool {
-        self.inner.state.shared.as_ref().is_none_or(|shared| shared.turn() != 0)
+        let state = &self.inner.state;
+        // From when its turn was begun: until then others may still fold.
+        state.shared.as_ref().is_none_or(|shared| {
+            let turn = shared.turn();
+            turn != 0 && turn == state.turn.load(Ordering::Acquire)
+        })
     }
 
     /// The nodes that share the store, this one among them, in the order of their starts; none where the store is not shared.

@@ -58,7 +58,7 @@ fn cfg_01_a_number_without_unit_and_a_wrong_kind_are_refused() {
         ("[witness]\nkey = \"w\"", "name its `url`"),
         ("[witness]\nurl = \"ftp://w\"", "address of a witness"),
         ("[witness]\nurl = \"https://w\"", "needs the public key"),
-        ("[witness]\nurl = \"https://w\"\nkey = \"w\"", "is not the public key of a witness"),
+        ("[witness]\nkey = \"w\"\nurl = \"https://w\"", "is not the public key of a witness"),
         ("[access]\nsinks = []", "add \"file\" or \"store\""),
         ("[access]\nsinks = [\"stream:stdout\"]", "add \"file\" or \"store\""),
         ("[access]\nsinks = [\"file\", \"file\"]", "write each once"),

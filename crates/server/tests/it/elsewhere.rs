@@ -163,7 +163,7 @@ async fn ha_02_two_servers_share_a_database_and_what_one_takes_away_the_other_re
     assert_eq!(named, [json!("left"), json!("right")]);
     for (house, path) in [(&left, "db/b"), (&right, "db/c")] {
         put(house, path, "canary-2").await;
-        let purged = house.owner("POST", "/api/v1/secrets:purge", json!({ "path": path })).await;
+        let purged = house.owner("POST", "/api/v1/secrets:purge", json!({ "path": path, "all": true })).await;
         assert_eq!(purged.status, 200, "{purged:?}");
     }
     let seal = left.places.seal.clone();

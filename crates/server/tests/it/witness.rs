@@ -145,10 +145,7 @@ async fn refusal(folder: &Path, extra: &str) -> StartError {
 async fn metrics(house: &House) -> BTreeMap<String, String> {
     let page = house.owner("GET", "/metrics", serde_json::Value::Null).await;
     let text = String::from_utf8(page.body).unwrap();
-    text.lines()
-        .filter_map(|line| line.rsplit_once(' '))
-        .map(|(name, value)| (name.into(), value.into()))
-        .collect()
+    text.lines().filter_map(|line| line.rsplit_once(' ')).map(|(name, value)| (name.into(), value.into())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
