@@ -9,12 +9,12 @@ use crate::nodes::Shared;
 use crate::ring::damaged;
 use crate::side::Side;
 use crate::state::{Head, State, storage_refusal};
-use crate::unit::{EventRef, Position, RecordKind, Stamp};
+use crate::unit::{EventRef, Position, Stamp};
 use bytes::Bytes;
 use crypto::aead::{Aad, Header};
 use crypto::id::TenantId;
 use crypto::seam::Entropy;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use storage::{BatchNumber, Key, Kind, StoredBatch};
 
 /// Batches read at once.
@@ -32,13 +32,11 @@ pub(crate) async fn page(state: &State, rules: &RuleBook) -> Result<bool, Refusa
     let batches = state.storage.tail(state.shard, from, PAGE).await.map_err(storage_refusal)?;
     let full = batches.len() == PAGE;
     for stored in batches {
-        let mut built = read(state, rules, &stored, state.head().size).await?;
+        let (mut built, policies) = read(state, rules, &stored, state.head().size).await?;
         if state.shared.is_some() {
             // Whoever committed it may wait until it is destroyed.
             built.awaited = !built.side.drops.is_empty() || !built.side.rings.is_empty();
         }
-        let policies = built.records.iter().filter(|(key, _)| key.kind == RecordKind::POLICY);
-        let policies = policies.map(|(_, (tenant, _))| *tenant).collect();
         state.ring.adopt(&[], &built.side.rings);
         state.overlay.write().take(built);
         if let Some(shared) = &state.shared {
@@ -60,7 +58,14 @@ impl Shared {
 }
 
 /// Opens a batch and evolves the records it changes; `size` is that of the tree before it.
-pub(crate) async fn read(state: &State, rules: &RuleBook, stored: &StoredBatch, size: u64) -> Result<Built, Refusal> {
+///
+/// Gives the tenants, too, whose policies it touches.
+pub(crate) async fn read(
+    state: &State,
+    rules: &RuleBook,
+    stored: &StoredBatch,
+    size: u64,
+) -> Result<(Built, BTreeSet<TenantId>), Refusal> {
     let row = BatchRow::decode(&stored.row)
         .map_err(|why| Refusal::new(&code::STORAGE_DAMAGED, format!("batch {}: {why}", stored.number.0)))?;
     if row.first != size {
@@ -83,7 +88,8 @@ pub(crate) async fn read(state: &State, rules: &RuleBook, stored: &StoredBatch, 
     }
     let side = stored.side.as_ref().map(|side| open_side(state, stored, side)).transpose()?;
     let head = Head { batch: stored.number, size: row.end(), time: row.time };
-    Ok(Built {
+    let policies = draft.policies();
+    let built = Built {
         records: draft.finish(),
         entries: row.entries,
         has_side_row: side.is_some(),
@@ -92,7 +98,8 @@ pub(crate) async fn read(state: &State, rules: &RuleBook, stored: &StoredBatch, 
         rings: Vec::new(),
         volatile: BTreeMap::new(),
         head,
-    })
+    };
+    Ok((built, policies))
 }
 
 /// Opens one entry. Errors name the entry.

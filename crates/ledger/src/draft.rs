@@ -5,9 +5,9 @@ use crate::code::{self, Refusal};
 use crate::keyspace::RecordKey;
 use crate::record::{Record, Slot};
 use crate::state::State;
-use crate::unit::{EventRef, RecordName, Rules, View};
+use crate::unit::{EventRef, RecordKind, RecordName, Rules, View};
 use crypto::id::TenantId;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use storage::BatchNumber;
 
@@ -53,11 +53,14 @@ pub(crate) struct Draft<'a> {
     unit: HashMap<RecordKey, Change>,
     /// Of the unit, in the order of names.
     known: Arc<[KnownKey]>,
+    /// Tenants whose policies were touched, also where what is stored was as new already.
+    policies: BTreeSet<TenantId>,
 }
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(state: &'a State, rules: &'a RuleBook, batch: BatchNumber, ahead: Option<Built>) -> Draft<'a> {
-        Draft { state, rules, batch, ahead, group: HashMap::new(), unit: HashMap::new(), known: Arc::default() }
+        let (group, unit) = (HashMap::new(), HashMap::new());
+        Draft { state, rules, batch, ahead, group, unit, known: Arc::default(), policies: BTreeSet::new() }
     }
 
     /// The batch before, while it is not part of the state.
@@ -110,6 +113,9 @@ impl<'a> Draft<'a> {
         let rules = self.rules.find(event.kind)?;
         let tenant = event.stamp.tenant;
         for name in rules.touches(event).map_err(damaged)? {
+            if name.kind == RecordKind::POLICY {
+                self.policies.insert(tenant);
+            }
             let key = self.key(tenant, &name)?;
             let before = self.slot(tenant, key).await?;
             let drafted = self.unit.contains_key(&key) || self.group.contains_key(&key);
@@ -143,6 +149,11 @@ impl<'a> Draft<'a> {
     /// Records changed so far, the unit's included.
     pub(crate) fn changed(&self) -> usize {
         self.group.len().saturating_add(self.unit.len())
+    }
+
+    /// Tenants whose policies the batch touches.
+    pub(crate) fn policies(&mut self) -> BTreeSet<TenantId> {
+        std::mem::take(&mut self.policies)
     }
 
     /// The group's changes.

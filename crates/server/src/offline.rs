@@ -125,8 +125,8 @@ pub async fn verify(site: &Site, seal: Option<&Path>, key: Option<&str>) -> Resu
         _ => None,
     };
     let anchors = report.bad.is_none().then_some(&report.anchors);
-    let rows =
-        rows::verify(site.data(), &storage, anchors, keys.as_deref(), report.checked.entries, &mut findings).await;
+    let within = (report.checked.entries, matches!(store, Store::Remote(..)));
+    let rows = rows::verify(site.data(), &storage, anchors, keys.as_deref(), within, &mut findings).await;
     match rows {
         // What cannot be read because it is damaged is named already.
         Err(_) if !findings.bad.is_empty() => {}

@@ -154,7 +154,7 @@ impl Shared {
     }
 
     /// Notes what a batch of another node changed, once it can be read.
-    pub(crate) fn note_policies(&self, of: Vec<TenantId>) {
+    pub(crate) fn note_policies(&self, of: BTreeSet<TenantId>) {
         if !of.is_empty() {
             self.policies_of.lock().extend(of);
             self.policies.fetch_add(1, Ordering::AcqRel);

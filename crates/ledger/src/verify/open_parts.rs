@@ -69,7 +69,7 @@ async fn replay(state: &State, book: &RuleBook, upto: Option<BatchNumber>) -> Re
                 return Ok(());
             }
             check_times(state, &ages, &stored)?;
-            let built = absorb::read(state, book, &stored, state.head().size).await?;
+            let (built, _) = absorb::read(state, book, &stored, state.head().size).await?;
             let mut overlay = state.overlay.write();
             overlay.take(built);
             overlay.pending.clear();

@@ -165,7 +165,7 @@ impl Keeper {
         if let Some(running) = self.0.state.lock().running.clone() {
             return if key.is_some() && running.key == key { Ok(running.shown()) } else { Err(busy(running.id)) };
         }
-        if !self.0.ledger.holds_pen() {
+        if !self.folds_soon().await {
             return Err(Refusal::new(&BACKUP_ELSEWHERE, "another node folds, and makes the backups"));
         }
         let (id, replayed) = app::backup::request(grant, self.fresh()?).await?;
@@ -173,6 +173,20 @@ impl Keeper {
             return self.all()?.into_iter().find(|shown| shown.id == id).ok_or_else(missing);
         }
         self.start(id, key)
+    }
+
+    /// Whether this server folds, or is about to: one that has just started takes over in a moment where nobody else folds.
+    async fn folds_soon(&self) -> bool {
+        for _ in 0..20 {
+            if self.0.ledger.holds_pen() {
+                return true;
+            }
+            if self.0.ledger.nodes().iter().any(|node| node.pen && !node.own) {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        false
     }
 
     /// Begins a backup on a thread of its own. Errors: `backup.busy` while one is made.
