@@ -262,13 +262,13 @@ impl Ledger {
 
     /// The newest signed checkpoint (C2SP signed note), at most about a second old.
     pub fn checkpoint(&self) -> Option<String> {
-        self.inner.tree.read().note().cloned()
+        self.inner.tree.read().note()
     }
 
     /// Keeps a checkpoint of this ledger with signatures of witnesses below it; shown from now on in the place of the same one
     /// without them. Not stored: witnesses are asked again after a start.
     pub fn keep_cosigned(&self, checkpoint: String) {
-        self.inner.tree.write().keep_cosigned(checkpoint);
+        self.inner.tree.read().keep_cosigned(checkpoint);
     }
 
     /// Folds everything committed so far and signs a checkpoint of it.
@@ -288,7 +288,7 @@ impl Ledger {
         if self.holds_pen() {
             crate::fold::apply(&self.inner.state, storage::Run::new(ops, false)).await?;
         }
-        let note = tree.note().cloned();
+        let note = tree.note();
         *self.inner.tree.write() = tree;
         Ok(note)
     }

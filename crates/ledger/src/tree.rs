@@ -14,8 +14,10 @@ use crypto::merkle::{
 };
 use crypto::note::{VerifierKey, sign_checkpoint};
 use crypto::seam::Entropy;
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use storage::{BatchNumber, Op};
 
 /// How far the fold has come.
@@ -39,8 +41,8 @@ pub(crate) struct Tree {
     open: BTreeMap<u8, (u64, Vec<u8>)>,
     /// The newest checkpoint and the size it is of.
     note: Option<(u64, String)>,
-    /// A checkpoint with what witnesses signed below it.
-    cosigned: Option<String>,
+    /// A checkpoint with what witnesses signed below it. Clones share it: a fold works on one meanwhile.
+    cosigned: Arc<RwLock<Option<String>>>,
 }
 
 impl Tree {
@@ -56,7 +58,7 @@ impl Tree {
             return Err(bad("its tree edge is of another size"));
         }
         let note = found.next().flatten().and_then(|note| String::from_utf8(note.to_vec()).ok()).map(|note| (0, note));
-        let mut tree = Tree { frontier, open: BTreeMap::new(), note, cosigned: None };
+        let mut tree = Tree { frontier, open: BTreeMap::new(), note, cosigned: Arc::default() };
         for level in 0..u8::MAX {
             let row = size.checked_shr(u32::from(level).saturating_mul(TILE_HEIGHT.into())).unwrap_or(0);
             if row == 0 {
@@ -82,14 +84,15 @@ impl Tree {
     }
 
     /// The newest checkpoint, with what witnesses signed below it where they did.
-    pub(crate) fn note(&self) -> Option<&String> {
+    pub(crate) fn note(&self) -> Option<String> {
         let note = self.note.as_ref().map(|(_, note)| note)?;
-        Some(self.cosigned.as_ref().filter(|cosigned| cosigned.starts_with(note.as_str())).unwrap_or(note))
+        let cosigned = self.cosigned.read();
+        Some(cosigned.as_ref().filter(|cosigned| cosigned.starts_with(note.as_str())).unwrap_or(note).clone())
     }
 
     /// Keeps a checkpoint that witnesses signed too.
-    pub(crate) fn keep_cosigned(&mut self, cosigned: String) {
-        self.cosigned = Some(cosigned);
+    pub(crate) fn keep_cosigned(&self, cosigned: String) {
+        *self.cosigned.write() = Some(cosigned);
     }
 
     /// Whether the newest checkpoint is of the whole folded tree.

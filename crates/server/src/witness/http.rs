@@ -29,6 +29,8 @@ enum Answer {
 
 impl HttpWitness {
     pub(crate) fn new(url: &str, key: WitnessKey) -> Result<HttpWitness, reqwest::Error> {
+        // Whoever started the process may have done so; it is the same one.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut builder =
             reqwest::Client::builder().redirect(redirect::Policy::none()).no_proxy().referer(false).timeout(TIMEOUT);
         if url.starts_with("http://") {
