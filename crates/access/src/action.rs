@@ -74,8 +74,6 @@ actions! {
     AccessRead = "access.read", "access", [System, Folder, Secret];
     /// See keys and the state of rotation.
     KeyRead = "key.read", "key", [System];
-    /// See the nodes that share the store.
-    NodeRead = "node.read", "node", [System];
     /// Rotate tenant or root keys.
     KeyRotate = "key.rotate", "key", [System];
     /// Replace the seal's key.
@@ -114,6 +112,8 @@ actions! {
     PasswordPolicyRead = "password_policy.read", "password_policy", [PasswordPolicy, System];
     /// Put or remove a password policy.
     PasswordPolicyWrite = "password_policy.write", "password_policy", [PasswordPolicy];
+    /// See the nodes that share the store.
+    NodeRead = "node.read", "node", [System];
 }
 
 impl Action {
@@ -135,6 +135,7 @@ impl Action {
             "tenant" => Part::Tenants,
             "apply" => Part::Documents,
             "backup" => Part::Backups,
+            "node" => Part::Ledger,
             "password_policy" => Part::PasswordPolicies,
             "own" if self == Action::OperationOwn => Part::Operations,
             "own" => Part::Sessions,

@@ -162,7 +162,7 @@ fn a_usage_error_is_whole_in_json() {
     };
     let missing = "the following required arguments were not provided: <PATH>";
     check(&["get"], missing, "Usage: aumbry get <PATH>");
-    check(&["lst"], "unrecognized subcommand 'lst'", "tip: a similar subcommand exists: 'list'");
+    check(&["lst"], "unrecognized subcommand 'lst'", "tip: some similar subcommands exist: 'cluster', 'list'");
     check(&["versions", "a", "--al"], "unexpected argument '--al' found", "Usage: aumbry versions");
     let number = "invalid value 'x' for '--cas <VERSION>': invalid digit found in string";
     check(&["put", "a", "--cas", "x"], number, "");
